@@ -1,0 +1,80 @@
+//! Turns what the crates refuse into the exceptions of `sequencer.errors`.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sequencer_wire::{Position, WireError};
+
+/// What a function of this module fails with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The bytes, or what is to become of them, are refused by the wire crate.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// An argument is a number without a meaning.
+    #[error("No frame kind has the number {kind}; take one of FrameKind.")]
+    UnknownKind {
+        /// The number given.
+        kind: u8,
+    },
+    /// A new-term frame was asked for as if its payload were free to choose.
+    #[error("A new-term frame names its own terms; write it by encode_new_term.")]
+    NewTermPayload,
+    /// A frame was to belong to no term, or a term was to open that does not follow.
+    #[error("Term {term} cannot follow term {previous}; terms rise from 1.")]
+    TermOrder {
+        /// The term of the frame.
+        term: u64,
+        /// The term that it has to exceed.
+        previous: u64,
+    },
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        // An exception that cannot be made (the package is not installed as a whole) is reported as that failure.
+        Python::attach(|py| exception(py, &error).unwrap_or_else(|failure| failure))
+    }
+}
+
+/// The class says what the caller may do; the facts become attributes.
+fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let facts = PyDict::new(py);
+    let class = match error {
+        Error::UnknownKind { .. } | Error::NewTermPayload | Error::TermOrder { .. } => "RejectedError",
+        Error::Wire(wire) => match wire {
+            WireError::PayloadTooLarge { bytes, max, .. } => {
+                facts.set_item("payload_bytes", bytes)?;
+                facts.set_item("payload_bytes_max", max)?;
+                "TooLargeError"
+            }
+            WireError::PositionOutOfRange { .. } => "RejectedError",
+            _ => match frame_position(wire) {
+                Some(Position(at)) => {
+                    facts.set_item("position", at)?;
+                    if wire.is_damage() { "CorruptionError" } else { "UnsupportedError" }
+                }
+                None => "SequencerError",
+            },
+        },
+    };
+    let class = py.import("sequencer.errors")?.getattr(class)?;
+    Ok(PyErr::from_value(class.call((error.to_string(),), Some(&facts))?))
+}
+
+/// Where the frame stands that could not be read; `None` when the error is not about reading a frame.
+fn frame_position(error: &WireError) -> Option<Position> {
+    match *error {
+        WireError::Truncated { at, .. }
+        | WireError::LengthOutOfRange { at, .. }
+        | WireError::Checksum { at, .. }
+        | WireError::UnsupportedVersion { at, .. }
+        | WireError::UnsupportedKind { at, .. }
+        | WireError::UnsupportedFlags { at, .. }
+        | WireError::NonZeroReserved { at, .. }
+        | WireError::NonZeroPadding { at, .. }
+        | WireError::PayloadLength { at, .. }
+        | WireError::BrokenChain { at, .. }
+        | WireError::NoTerm { at, .. } => Some(at),
+        _ => None,
+    }
+}

@@ -1,0 +1,7 @@
+"""Settings of every Python suite: how hypothesis searches."""
+
+from hypothesis import settings
+
+# A shared machine pauses tests at will, so no example has a deadline; a failure prints what replays it.
+settings.register_profile("sequencer", deadline=None, max_examples=200, print_blob=True)
+settings.load_profile("sequencer")
