@@ -1,0 +1,40 @@
+//! The durable state of one node: log segments, watermark, hard state, and the recovery of all of them after a crash.
+//! What is written and in which order belongs here, with a disk for production and a hostile simulated one for tests.
+//! Nothing here knows of Raft roles, peers or sockets; which bytes are committed is for the core to say.
+
+mod append;
+mod cut;
+mod disk;
+mod error;
+mod file_disk;
+mod hard_state;
+mod identity;
+mod log;
+mod open;
+mod options;
+mod read;
+mod recovery;
+mod scan;
+mod sector;
+mod segment;
+mod sim_disk;
+mod sim_faults;
+mod sim_file;
+mod sim_state;
+mod splitmix;
+mod survey;
+mod sync;
+mod sync_thread;
+mod watermark;
+
+pub use disk::{Disk, DiskError, Operation, SECTOR_BYTES, SyncId};
+pub use error::{CorruptionCause, StorageError};
+pub use file_disk::{FileDisk, FileHandle};
+pub use hard_state::{Claim, HardState};
+pub use log::Log;
+pub use options::{Durability, Options, SEGMENT_BYTES_DEFAULT};
+pub use recovery::{Recovered, RecoveryReport};
+pub use sim_disk::{SimCounters, SimDisk, SimHandle};
+pub use sim_faults::Flip;
+pub use splitmix::SplitMix64;
+pub use survey::Damage;

@@ -1,0 +1,64 @@
+//! Frames and options for the tests.
+
+#![allow(dead_code)]
+
+pub(crate) mod model;
+
+use sequencer_storage::{Durability, Options};
+use sequencer_wire::{
+    ClusterId, FrameFields, FrameKind, NewTerm, NodeId, Position, Term, encode_frame, encode_new_term,
+    frame_bytes,
+};
+
+pub(crate) const CLUSTER: ClusterId = ClusterId([7; 16]);
+pub(crate) const NODE: NodeId = NodeId(2);
+pub(crate) const UUID: [u8; 16] = [9; 16];
+pub(crate) const BOOT: [u8; 16] = [1; 16];
+pub(crate) const OTHER_BOOT: [u8; 16] = [2; 16];
+pub(crate) const SEGMENT: u64 = 16 << 10;
+
+pub(crate) fn options(durability: Durability) -> Options {
+    Options { cluster: CLUSTER, node: NODE, segment_bytes: SEGMENT, durability, boot_id: BOOT }
+}
+
+pub(crate) fn new_term(at: Position, previous: Term, term: Term) -> Vec<u8> {
+    let mut bytes = vec![0; frame_bytes(24)];
+    let new_term = NewTerm { term, previous, leader: NODE };
+    let written = encode_new_term(&mut bytes, at, new_term, 1000 + at.0).unwrap();
+    assert_eq!(written, bytes.len());
+    bytes
+}
+
+pub(crate) fn message(at: Position, term: Term, payload: &[u8]) -> Vec<u8> {
+    let fields = FrameFields {
+        kind: FrameKind::Message,
+        flags: 0,
+        source_id: 5,
+        source_sequence: at.0,
+        timestamp_ns: 1000 + at.0,
+        cause: Position::START,
+        schema_id: 1,
+        schema_version: 1,
+    };
+    let mut bytes = vec![0; frame_bytes(payload.len())];
+    let written = encode_frame(&mut bytes, at, term, &fields, payload).unwrap();
+    assert_eq!(written, bytes.len());
+    bytes
+}
+
+/// `count` messages of `payload_bytes` each, one after another.
+pub(crate) fn messages(
+    mut at: Position,
+    term: Term,
+    count: usize,
+    payload_bytes: usize,
+    salt: u8,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for number in 0..count {
+        let frame = message(at, term, &vec![salt ^ number as u8; payload_bytes]);
+        at = at.advanced(frame.len() as u64);
+        bytes.extend_from_slice(&frame);
+    }
+    bytes
+}
