@@ -1,0 +1,344 @@
+//! The state of one member and the entry point of every event.
+
+use sequencer_wire::{Envelope, LogEnd, NodeId, PeerMessage, Position, Term, TermTable};
+
+use crate::config::{Config, ConfigError};
+use crate::effect::{Effect, Effects, Outgoing};
+use crate::event::{Event, Now};
+use crate::log_buffer::{LogBuffer, Slices};
+use crate::log_clock::LogClock;
+use crate::peer::Peer;
+use crate::random::Random;
+use crate::state::{Claim, HardState, Restored};
+use crate::status::{Counters, Role, Status};
+use crate::transfer::Transfer;
+
+/// One member's consensus state. See the crate's description.
+pub struct Core {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) counters: Counters,
+
+    pub(crate) role: Role,
+    pub(crate) term: Term,
+    pub(crate) vote: Option<NodeId>,
+    pub(crate) claim: Option<Claim>,
+    /// Term, vote or claim differ from what is saved. Cleared by [`Core::save`], which every send goes through.
+    pub(crate) unsaved: bool,
+
+    pub(crate) log: LogBuffer,
+    pub(crate) terms: TermTable,
+    /// End of what storage has been handed.
+    pub(crate) written: Position,
+    /// End of what storage reported durable.
+    pub(crate) durable: Position,
+    /// Everything below is committed.
+    pub(crate) commit: Position,
+    pub(crate) clock: LogClock,
+
+    /// The other voters, by id.
+    pub(crate) peers: Vec<Peer>,
+
+    /// The leader of the current term, once known.
+    pub(crate) leader: Option<NodeId>,
+    /// When the leader was last heard; `None` before the first time and after it was given up.
+    pub(crate) leader_heard_ns: Option<u64>,
+    pub(crate) election_deadline_ns: u64,
+    /// Follower: end of what is known to match the current leader's log.
+    pub(crate) leader_matched: Position,
+    /// Follower: newest round of the leader that was seen.
+    pub(crate) leader_round: u64,
+    /// The status inquiry under way; answers to others are ignored.
+    pub(crate) inquiry: u64,
+
+    /// Leader: where its term begins in the log.
+    pub(crate) term_start: Position,
+    /// Leader: rises with each heartbeat and each rewind of a follower.
+    pub(crate) round: u64,
+    pub(crate) heartbeat_deadline_ns: u64,
+    pub(crate) transfer: Option<Transfer>,
+}
+
+impl Core {
+    /// A member that starts, or starts again, from what storage recovered. It begins as a follower.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a setting is out of bounds.
+    pub fn new(config: Config, restored: Restored, now: Now) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let Restored { hard_state, terms, end, last_timestamp_ns } = restored;
+        let mut others: Vec<NodeId> = config.voters.iter().copied().filter(|id| *id != config.id).collect();
+        others.sort_unstable();
+        let mut core = Self {
+            random: Random::new(config.seed),
+            counters: Counters::default(),
+            role: Role::Follower,
+            // A crash may have come between storing a leader's first frame and saving its term.
+            term: hard_state.term.max(terms.last_term()),
+            vote: hard_state.vote.filter(|_| hard_state.term >= terms.last_term()),
+            claim: hard_state.claim,
+            unsaved: false,
+            log: LogBuffer::new(end, config.block_bytes, config.blocks),
+            terms,
+            written: end,
+            durable: end,
+            commit: Position(0),
+            clock: LogClock::new(last_timestamp_ns),
+            peers: others.into_iter().map(Peer::new).collect(),
+            leader: None,
+            leader_heard_ns: None,
+            election_deadline_ns: 0,
+            leader_matched: Position(0),
+            leader_round: 0,
+            inquiry: 0,
+            term_start: Position(0),
+            round: 0,
+            heartbeat_deadline_ns: 0,
+            transfer: None,
+            config,
+        };
+        core.settle_claim_by_own_log();
+        core.redraw_election_deadline(now);
+        Ok(core)
+    }
+
+    /// Takes in one event. What is to be done about it is appended to `effects`, in order.
+    pub fn step(&mut self, event: Event<'_>, now: Now, effects: &mut Effects) {
+        if self.role == Role::Halted {
+            return;
+        }
+        match event {
+            Event::Tick => self.tick(now, effects),
+            Event::Receive { envelope, message } => self.receive(&envelope, &message, now, effects),
+            Event::Flush => self.flush(effects),
+            Event::Durable { position } => self.on_durable(position, now, effects),
+            Event::LogRead { peer, from, frames } => self.on_log_read(peer, from, frames, effects),
+            Event::StorageFailed => self.halt(effects),
+        }
+        self.save(effects);
+    }
+
+    /// The monotonic time at which [`Event::Tick`] is due.
+    pub fn next_deadline_ns(&self) -> u64 {
+        match self.role {
+            Role::Leader => self
+                .heartbeat_deadline_ns
+                .min(self.transfer.as_ref().map_or(u64::MAX, |transfer| transfer.deadline_ns)),
+            Role::Halted => u64::MAX,
+            Role::Follower | Role::PreCandidate | Role::Candidate => self.election_deadline_ns,
+        }
+    }
+
+    /// The log's bytes `from..to`, which must be in the log buffer; as named by an effect just returned.
+    pub fn log_bytes(&self, from: Position, to: Position) -> Slices<'_> {
+        self.log.slices(from, to)
+    }
+
+    /// End of what may be shown to readers: committed and held here.
+    pub fn readable_end(&self) -> Position {
+        use sequencer_wire::teeth::{self, Bug};
+        if teeth::is_active(Bug::ServePastCommit) {
+            return self.log.end();
+        }
+        self.commit.min(self.log.end())
+    }
+
+    /// The log's terms and where they start.
+    pub fn terms(&self) -> &TermTable {
+        &self.terms
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The state for operators and checkers.
+    pub fn status(&self) -> Status {
+        let mut counters = self.counters;
+        counters.clock_jumps = self.clock.jumps();
+        Status {
+            role: self.role,
+            term: self.term,
+            vote: self.vote,
+            leader: self.leader,
+            end: self.end(),
+            durable: self.durable_end(),
+            commit: self.commit,
+            claim: self.claim,
+            handing_over_to: self
+                .transfer
+                .as_ref()
+                .filter(|transfer| transfer.told)
+                .map(|transfer| transfer.target),
+            clock_held_back_ns: if self.role == Role::Leader { self.clock.held_back_ns() } else { 0 },
+            counters,
+        }
+    }
+
+    /// End of the log in memory.
+    pub(crate) fn end(&self) -> LogEnd {
+        LogEnd { term: self.terms.last_term(), position: self.log.end() }
+    }
+
+    /// End of the durable log: what votes are judged by.
+    pub(crate) fn durable_end(&self) -> LogEnd {
+        self.log_end_at(self.durable)
+    }
+
+    /// The log's end as if it ended at `position`.
+    pub(crate) fn log_end_at(&self, position: Position) -> LogEnd {
+        LogEnd { term: self.terms.term_before(position), position }
+    }
+
+    pub(crate) fn peer_index(&self, id: NodeId) -> Option<usize> {
+        self.peers.iter().position(|peer| peer.id == id)
+    }
+
+    fn tick(&mut self, now: Now, effects: &mut Effects) {
+        match self.role {
+            Role::Leader => self.tick_leader(now, effects),
+            Role::Follower | Role::PreCandidate | Role::Candidate => {
+                if now.monotonic_ns >= self.election_deadline_ns {
+                    self.on_election_timeout(now, effects);
+                }
+            }
+            Role::Halted => {}
+        }
+    }
+
+    fn receive(&mut self, envelope: &Envelope, message: &PeerMessage<'_>, now: Now, effects: &mut Effects) {
+        let from = envelope.from;
+        let addressed = envelope.to == self.config.id && envelope.cluster == self.config.cluster;
+        let Some(peer) = self.peer_index(from).filter(|_| addressed) else {
+            self.counters.dropped_messages += 1;
+            return;
+        };
+        let term = envelope.term;
+        match *message {
+            PeerMessage::PreVoteRequest { last } => self.on_pre_vote_request(from, term, last, now, effects),
+            PeerMessage::PreVoteResponse { granted } => {
+                self.on_pre_vote_response(peer, term, granted, now, effects);
+            }
+            PeerMessage::VoteRequest { last, transfer } => {
+                self.on_vote_request(from, term, last, transfer, now, effects);
+            }
+            PeerMessage::VoteResponse { granted, wall_ns } => {
+                self.on_vote_response(peer, term, granted, wall_ns, now, effects);
+            }
+            PeerMessage::Append { previous, commit, round, frames } => {
+                self.on_append(from, term, previous, commit, round, frames, now, effects);
+            }
+            PeerMessage::AppendAccepted { matched, durable, round } => {
+                self.adopt_higher_term(term, now, effects);
+                self.on_append_accepted(peer, term, matched, durable, round, now, effects);
+            }
+            PeerMessage::AppendRejected { previous, end, round, ref terms } => {
+                self.adopt_higher_term(term, now, effects);
+                self.on_append_rejected(peer, term, previous, end, round, terms, now, effects);
+            }
+            PeerMessage::TimeoutNow { end } => self.on_timeout_now(from, term, end, now, effects),
+            PeerMessage::StatusRequest { nonce } => self.on_status_request(from, nonce, effects),
+            PeerMessage::StatusResponse { nonce, health, last } => {
+                self.on_status_response(peer, nonce, health, last);
+            }
+        }
+    }
+
+    fn on_durable(&mut self, position: Position, now: Now, effects: &mut Effects) {
+        assert!(position <= self.written, "storage reports bytes durable that it was never handed");
+        if position == self.durable {
+            return;
+        }
+        assert!(position > self.durable, "the durable end went back from {} to {position}", self.durable);
+        self.durable = position;
+        self.settle_claim_by_own_log();
+        if self.role == Role::Leader {
+            self.advance_commit(effects);
+            self.try_hand_over(now, effects);
+        } else {
+            self.acknowledge_durable(effects);
+        }
+    }
+
+    /// Follows `term` when it is newer than the own. Reveals nothing itself: the next send saves first.
+    pub(crate) fn adopt_higher_term(&mut self, term: Term, now: Now, effects: &mut Effects) {
+        if term > self.term {
+            self.term = term;
+            self.vote = None;
+            self.unsaved = true;
+            self.become_follower(None, now, effects);
+        }
+    }
+
+    /// Becomes a follower in the current term.
+    pub(crate) fn become_follower(&mut self, leader: Option<NodeId>, now: Now, effects: &mut Effects) {
+        if self.leader != leader || self.role != Role::Follower {
+            // What was known of another leader's log says nothing about this one's.
+            self.leader_matched = Position(0);
+            self.leader_round = 0;
+        }
+        if leader.is_none() {
+            self.leader_heard_ns = None;
+        }
+        self.leader = leader;
+        self.transfer = None;
+        self.redraw_election_deadline(now);
+        self.set_role(Role::Follower, effects);
+    }
+
+    pub(crate) fn set_role(&mut self, role: Role, effects: &mut Effects) {
+        if self.role != role {
+            self.role = role;
+            self.save(effects);
+            effects.push(Effect::RoleChanged { role, term: self.term });
+        }
+    }
+
+    /// Saves term, vote and claim if they changed.
+    pub(crate) fn save(&mut self, effects: &mut Effects) {
+        if self.unsaved {
+            self.unsaved = false;
+            let state = HardState { term: self.term, vote: self.vote, claim: self.claim };
+            effects.push(Effect::SaveHardState(state));
+        }
+    }
+
+    /// Sends in the current term, after saving what the message may reveal.
+    pub(crate) fn send(&mut self, to: NodeId, message: Outgoing, effects: &mut Effects) {
+        self.send_in_term(to, self.term, message, effects);
+    }
+
+    pub(crate) fn send_in_term(&mut self, to: NodeId, term: Term, message: Outgoing, effects: &mut Effects) {
+        self.save(effects);
+        effects.push(Effect::Send { to, term, message });
+    }
+
+    pub(crate) fn broadcast(&mut self, term: Term, message: Outgoing, effects: &mut Effects) {
+        for index in 0..self.peers.len() {
+            self.send_in_term(self.peers[index].id, term, message, effects);
+        }
+    }
+
+    /// Hands to storage what has been appended to the log buffer since the last time.
+    pub(crate) fn write_pending(&mut self, effects: &mut Effects) {
+        let end = self.log.end();
+        if end > self.written {
+            self.save(effects);
+            effects.push(Effect::Write { from: self.written, to: end });
+            self.written = end;
+        }
+    }
+
+    /// Leaves the cluster's work for good after a storage failure.
+    fn halt(&mut self, effects: &mut Effects) {
+        if self.role == Role::Leader {
+            self.abdicate(effects);
+        }
+        self.unsaved = false;
+        self.leader = None;
+        self.transfer = None;
+        self.role = Role::Halted;
+        effects.push(Effect::RoleChanged { role: Role::Halted, term: self.term });
+    }
+}

@@ -1,0 +1,187 @@
+//! What the core asks its caller to do.
+
+use sequencer_wire::{LogEnd, LogHealth, NodeId, Position, Term, TermStarts};
+
+use crate::state::HardState;
+use crate::status::Role;
+
+/// One act. The caller carries effects out in the order given.
+///
+/// Invariant: an effect takes place only after all that stand before it are done; in particular a
+/// [`Effect::SaveHardState`] is durable before a later [`Effect::Send`] leaves the node. The caller may batch, but never
+/// moves an effect across another.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "rejections carry their terms inline so that no step allocates"
+)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Effect {
+    /// Make term, vote and claim durable; blocks what follows.
+    SaveHardState(HardState),
+    /// Remove the log's bytes from `to` on, durably, before anything is written there again.
+    Cut {
+        /// The new end of the log.
+        to: Position,
+    },
+    /// Append the bytes `from..to` of the log buffer to the stored log. It need not be durable before later effects:
+    /// [`crate::Event::Durable`] reports that.
+    Write {
+        /// Old end of the stored log.
+        from: Position,
+        /// New end of the stored log.
+        to: Position,
+    },
+    /// Send a message to a peer. Delivery is not guaranteed and need not be in order.
+    Send {
+        /// The receiver.
+        to: NodeId,
+        /// The sender's term.
+        term: Term,
+        /// The message.
+        message: Outgoing,
+    },
+    /// Read whole frames from the stored log and answer with [`crate::Event::LogRead`].
+    ReadLog {
+        /// The follower that needs them.
+        peer: NodeId,
+        /// First position wanted.
+        from: Position,
+        /// Upper bound in bytes; at least one frame is read.
+        limit_bytes: usize,
+    },
+    /// Everything below is committed: it will never change and may be shown to anyone.
+    Committed {
+        /// The commit position.
+        position: Position,
+    },
+    /// The node's part in the cluster changed.
+    RoleChanged {
+        /// The new role.
+        role: Role,
+        /// The current term.
+        term: Term,
+    },
+}
+
+/// A message to a peer, with frames named by range instead of carried.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "rejections carry their terms inline so that no step allocates"
+)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outgoing {
+    /// Would the receiver vote for the sender?
+    PreVoteRequest {
+        /// Durable end of the sender's log.
+        last: LogEnd,
+    },
+    /// Answer to a pre-vote request.
+    PreVoteResponse {
+        /// Whether it would.
+        granted: bool,
+    },
+    /// A vote is asked for.
+    VoteRequest {
+        /// Durable end of the sender's log.
+        last: LogEnd,
+        /// The leader itself told the sender to campaign.
+        transfer: bool,
+    },
+    /// Answer to a vote request.
+    VoteResponse {
+        /// Whether the vote was given.
+        granted: bool,
+        /// The voter's wall clock, which bounds the new leader's.
+        wall_ns: u64,
+    },
+    /// Frames `from..to`; an empty range is a heartbeat or a probe.
+    Append {
+        /// The log's end before `from`.
+        previous: LogEnd,
+        /// The leader's commit position.
+        commit: Position,
+        /// The leader's round, echoed by the answer.
+        round: u64,
+        /// First byte.
+        from: Position,
+        /// End of the last byte.
+        to: Position,
+        /// Where the bytes are.
+        source: FrameSource,
+    },
+    /// The receiver's log matches.
+    AppendAccepted {
+        /// End of what matches the leader's log.
+        matched: Position,
+        /// End of what matches and is durable.
+        durable: Position,
+        /// The round of the append answered.
+        round: u64,
+    },
+    /// The receiver's log does not match at `previous`.
+    AppendRejected {
+        /// The position that was refused.
+        previous: Position,
+        /// End of the receiver's log.
+        end: Position,
+        /// The round of the append answered.
+        round: u64,
+        /// The receiver's newest terms that start below `previous`.
+        terms: TermStarts,
+    },
+    /// The receiver shall campaign at once.
+    TimeoutNow {
+        /// End of the leader's log.
+        end: LogEnd,
+    },
+    /// Ask for the receiver's log end, to settle a doubt.
+    StatusRequest {
+        /// Echoed by the answer.
+        nonce: u64,
+    },
+    /// The sender's log end.
+    StatusResponse {
+        /// Of the request.
+        nonce: u64,
+        /// Whether the log is whole.
+        health: LogHealth,
+        /// Durable valid end.
+        last: LogEnd,
+    },
+}
+
+/// Where the frames of an [`Outgoing::Append`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameSource {
+    /// In the core's log buffer.
+    Buffer,
+    /// In the [`crate::Event::LogRead`] being handled.
+    Event,
+}
+
+/// The effects of one or more steps, in order. Reused, so that steps allocate nothing in the steady state.
+#[derive(Debug, Default)]
+pub struct Effects {
+    list: Vec<Effect>,
+}
+
+impl Effects {
+    /// An empty list with room for one busy step.
+    pub fn new() -> Self {
+        Self { list: Vec::with_capacity(64) }
+    }
+
+    /// The effects so far, oldest first.
+    pub fn as_slice(&self) -> &[Effect] {
+        &self.list
+    }
+
+    /// Forgets the effects; keeps the room.
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.list.push(effect);
+    }
+}

@@ -1,0 +1,157 @@
+//! Following a leader: matching, cutting and extending the own log.
+//!
+//! 1. An append names the log end before its frames. It matches if the own log has a byte of that term just before that
+//!    position; by log matching everything before is then equal, and the position is a frame boundary here as well.
+//! 2. If it does not match, the follower answers with its newest terms and their starts, from which the leader computes
+//!    the end of the last common term.
+//! 3. Frames that are already there in the same term are skipped. At the first that is not, the own log is cut, and the
+//!    rest is appended.
+//! 4. What matches is acknowledged when it is durable.
+//!
+//! Invariant: bytes below the commit position are never cut.
+//! Invariant: an acknowledgement names only bytes that match the leader of the current term and are durable here.
+
+use sequencer_wire::teeth::{self, Bug};
+use sequencer_wire::{Frame, FrameKind, Frames, LogEnd, NodeId, Position, Term, TermStart};
+
+use crate::core::Core;
+use crate::effect::{Effect, Effects, Outgoing};
+use crate::event::Now;
+use crate::status::Role;
+
+impl Core {
+    #[expect(clippy::too_many_arguments, reason = "these are the fields of one message and its context")]
+    pub(crate) fn on_append(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        previous: LogEnd,
+        commit: Position,
+        round: u64,
+        frames: &[u8],
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if term < self.term && !teeth::is_active(Bug::AcceptStaleTerm) {
+            // The old leader learns the newer term from the answer.
+            self.reject(from, previous.position, round, effects);
+            return;
+        }
+        self.adopt_higher_term(term, now, effects);
+        let split = self.role == Role::Leader || self.leader.is_some_and(|leader| leader != from);
+        assert!(!split, "{from} and {:?} both lead term {term}", self.leader);
+        self.become_follower(Some(from), now, effects);
+        self.leader_heard_ns = Some(now.monotonic_ns);
+        let is_new_round = round > self.leader_round;
+        self.leader_round = self.leader_round.max(round);
+        if !self.is_match(previous) {
+            self.reject(from, previous.position, round, effects);
+            return;
+        }
+        let matched = self.take_frames(previous, frames, effects);
+        self.leader_matched = self.leader_matched.max(matched);
+        self.write_pending(effects);
+        self.follow_commit(commit, effects);
+        // What is not durable yet is acknowledged when it is.
+        if is_new_round || (!frames.is_empty() && self.log.end() == self.durable) {
+            self.acknowledge(effects);
+        }
+    }
+
+    /// Acknowledges what became durable, if a leader waits for it.
+    pub(crate) fn acknowledge_durable(&mut self, effects: &mut Effects) {
+        if self.leader_matched > Position(0) {
+            self.acknowledge(effects);
+        }
+    }
+
+    fn acknowledge(&mut self, effects: &mut Effects) {
+        let Some(leader) = self.leader else { return };
+        let matched = self.leader_matched;
+        let durable = matched.min(self.durable);
+        self.send(leader, Outgoing::AppendAccepted { matched, durable, round: self.leader_round }, effects);
+    }
+
+    fn reject(&mut self, to: NodeId, previous: Position, round: u64, effects: &mut Effects) {
+        let end = self.log.end();
+        let terms = self.terms.suffix_before(previous.min(end), sequencer_wire::TERM_STARTS_MAX);
+        self.send(to, Outgoing::AppendRejected { previous, end, round, terms }, effects);
+    }
+
+    fn is_match(&self, previous: LogEnd) -> bool {
+        if teeth::is_active(Bug::SkipPrefixCheck) {
+            return previous.position <= self.log.end();
+        }
+        previous.position <= self.log.end() && self.terms.term_before(previous.position) == previous.term
+    }
+
+    /// Takes in the frames that follow `previous`; returns the end of what now matches the leader's log.
+    fn take_frames(&mut self, previous: LogEnd, frames: &[u8], effects: &mut Effects) -> Position {
+        if teeth::is_active(Bug::CutCommittedBytes)
+            && previous.position < self.log.end()
+            && !frames.is_empty()
+        {
+            self.cut(previous.position, effects);
+        }
+        let mut matched = previous.position;
+        // All that one message adds stays in the log buffer until it is written.
+        let room = (self.config.block_bytes * self.config.blocks / 2) as u64;
+        for frame in Frames::new(frames, previous.position, previous.term) {
+            let Ok(frame) = frame else {
+                self.counters.damaged_appends += 1;
+                break;
+            };
+            if frame.bytes.len() > self.config.block_bytes
+                || frame.end().0 - self.written.0.min(frame.at.0) > room
+            {
+                self.counters.dropped_messages += 1;
+                break;
+            }
+            self.take_frame(&frame, effects);
+            matched = frame.end();
+        }
+        matched
+    }
+
+    fn take_frame(&mut self, frame: &Frame<'_>, effects: &mut Effects) {
+        if frame.at < self.log.end() {
+            if self.terms.term_at(frame.at) == frame.term {
+                return;
+            }
+            self.cut(frame.at, effects);
+        }
+        self.log.push(frame.bytes, self.written);
+        self.clock.observe(frame.fields.timestamp_ns);
+        if frame.fields.kind == FrameKind::NewTerm {
+            self.terms.push(TermStart { term: frame.term, start: frame.at });
+        }
+    }
+
+    fn cut(&mut self, to: Position, effects: &mut Effects) {
+        let is_planted = teeth::is_active(Bug::CutCommittedBytes) || teeth::is_active(Bug::SkipPrefixCheck);
+        assert!(
+            to >= self.commit || is_planted,
+            "a cut to {to} would remove committed bytes below {}",
+            self.commit
+        );
+        self.counters.cuts += 1;
+        self.log.cut(to);
+        self.terms.cut(to);
+        self.durable = self.durable.min(to);
+        // Frames of this very step may not have been handed to storage yet; then storage has nothing to cut there.
+        if self.written > to {
+            self.written = to;
+            self.save(effects);
+            effects.push(Effect::Cut { to });
+        }
+    }
+
+    fn follow_commit(&mut self, commit: Position, effects: &mut Effects) {
+        let position = commit.min(self.leader_matched);
+        let advances = position > self.commit;
+        if advances || (teeth::is_active(Bug::CommitGoesBack) && position < self.commit) {
+            self.commit = position;
+            effects.push(Effect::Committed { position });
+        }
+    }
+}

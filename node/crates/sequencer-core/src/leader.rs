@@ -1,0 +1,235 @@
+//! Leading: replication in bounded pipelines, commit, heartbeats and the check that a majority is still there.
+//!
+//! 1. Each follower is sent the log from `next` on, at most a bounded number of unacknowledged bytes at a time, one block
+//!    of the log buffer a message. Bytes go out before the leader's own sync.
+//! 2. A follower whose `next` has left the log buffer is served from segments, at its own pace.
+//! 3. The commit position is the highest position that a majority holds durably, the leader counting itself only for what
+//!    its own disk reported; and only once that is past the start of the leader's own term.
+//! 4. A heartbeat starts a new round. A leader that hears no majority within an election time-out steps down.
+
+use sequencer_wire::teeth::{self, Bug};
+use sequencer_wire::{NodeId, Position, Term, TermStarts};
+
+use crate::config::VOTERS_MAX;
+use crate::core::Core;
+use crate::effect::{Effect, Effects, FrameSource, Outgoing};
+use crate::event::Now;
+use crate::peer::Flow;
+use crate::status::Role;
+
+impl Core {
+    pub(crate) fn tick_leader(&mut self, now: Now, effects: &mut Effects) {
+        if self.has_lost_quorum(now) {
+            self.counters.quorum_lost += 1;
+            self.become_follower(None, now, effects);
+            return;
+        }
+        self.expire_transfer(now);
+        if now.monotonic_ns < self.heartbeat_deadline_ns {
+            return;
+        }
+        self.heartbeat_deadline_ns = now.monotonic_ns + self.config.heartbeat_ns;
+        self.round += 1;
+        for index in 0..self.peers.len() {
+            if self.peers[index].flow == Flow::Probe {
+                self.send_first_append(index, effects);
+            } else {
+                self.send_empty_append(index, effects);
+            }
+        }
+    }
+
+    pub(crate) fn flush(&mut self, effects: &mut Effects) {
+        if self.role != Role::Leader {
+            return;
+        }
+        // Followers first: their disks work while the leader's does.
+        for index in 0..self.peers.len() {
+            self.send_stream(index, effects);
+            let peer = &self.peers[index];
+            if peer.flow == Flow::Stream && peer.commit_sent < self.commit {
+                self.send_empty_append(index, effects);
+            }
+        }
+        self.write_pending(effects);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "these are the fields of one message and its context")]
+    pub(crate) fn on_append_accepted(
+        &mut self,
+        peer: usize,
+        term: Term,
+        matched: Position,
+        durable: Position,
+        _round: u64,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if self.role != Role::Leader || term != self.term {
+            return;
+        }
+        if matched > self.log.end() || durable > matched {
+            self.counters.dropped_messages += 1;
+            return;
+        }
+        let state = &mut self.peers[peer];
+        state.heard_ns = now.monotonic_ns;
+        state.matched = state.matched.max(matched);
+        if state.flow == Flow::Probe {
+            state.next = matched;
+            state.flow = Flow::Stream;
+        }
+        // An answer may overtake those before it; what it acknowledges need not be sent again.
+        state.next = state.next.max(matched);
+        if durable > state.durable {
+            state.durable = durable;
+            self.advance_commit(effects);
+        }
+        self.send_stream(peer, effects);
+        self.try_hand_over(now, effects);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "these are the fields of one message and its context")]
+    pub(crate) fn on_append_rejected(
+        &mut self,
+        peer: usize,
+        term: Term,
+        previous: Position,
+        end: Position,
+        round: u64,
+        terms: &TermStarts,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if self.role != Role::Leader || term != self.term {
+            return;
+        }
+        self.peers[peer].heard_ns = now.monotonic_ns;
+        if round < self.peers[peer].rewound_in_round {
+            return;
+        }
+        let (common, is_exact) = self.common_point(previous, end, terms);
+        self.round += 1;
+        let state = &mut self.peers[peer];
+        state.rewound_in_round = self.round;
+        state.next = common;
+        state.matched = state.matched.min(common);
+        if is_exact {
+            state.flow = Flow::Stream;
+            self.send_stream(peer, effects);
+        } else {
+            state.flow = Flow::Probe;
+            self.send_empty_append(peer, effects);
+        }
+    }
+
+    pub(crate) fn on_log_read(&mut self, peer: NodeId, from: Position, frames: &[u8], effects: &mut Effects) {
+        let Some(index) = self.peer_index(peer).filter(|_| self.role == Role::Leader) else { return };
+        if self.peers[index].flow != Flow::Reading || self.peers[index].next != from || frames.is_empty() {
+            return;
+        }
+        let to = Position(from.0 + frames.len() as u64);
+        self.peers[index].flow = Flow::Stream;
+        self.send_append(index, from, to, FrameSource::Event, effects);
+        self.peers[index].next = to;
+    }
+
+    /// Sends the first append of a leadership, or repeats it: the logs may part before it.
+    pub(crate) fn send_first_append(&mut self, peer: usize, effects: &mut Effects) {
+        let next = self.peers[peer].next;
+        if next < self.log.start() || next >= self.log.end() {
+            self.send_empty_append(peer, effects);
+        } else {
+            self.send_append(peer, next, self.log.block_end(next), FrameSource::Buffer, effects);
+        }
+    }
+
+    pub(crate) fn advance_commit(&mut self, effects: &mut Effects) {
+        let own = if teeth::is_active(Bug::LeaderCountsBeforeSync) { self.log.end() } else { self.durable };
+        let mut held = [Position(0); VOTERS_MAX];
+        for (slot, peer) in held.iter_mut().zip(&self.peers) {
+            *slot = peer.durable;
+        }
+        let voters = self.config.voters.len();
+        held[voters - 1] = own;
+        let held = &mut held[..voters];
+        held.sort_unstable();
+        let position = held[voters - self.config.majority()];
+        // An older term's bytes are committed only together with a byte of the own term (Raft, figure 8).
+        let in_own_term = position > self.term_start || teeth::is_active(Bug::CommitOlderTermByCount);
+        if position > self.commit && in_own_term {
+            self.commit = position;
+            effects.push(Effect::Committed { position });
+        }
+    }
+
+    /// Sends what the follower's window allows.
+    fn send_stream(&mut self, peer: usize, effects: &mut Effects) {
+        loop {
+            let state = &self.peers[peer];
+            let inflight = state.next.0.saturating_sub(state.durable.max(state.matched).0);
+            let has_room = inflight < self.config.inflight_bytes_max;
+            if state.flow != Flow::Stream || state.next >= self.log.end() || !has_room {
+                return;
+            }
+            let from = state.next;
+            if from < self.log.start() {
+                self.counters.catch_up_reads += 1;
+                self.peers[peer].flow = Flow::Reading;
+                let limit_bytes = self.config.block_bytes;
+                effects.push(Effect::ReadLog { peer: self.peers[peer].id, from, limit_bytes });
+                return;
+            }
+            let to = self.log.block_end(from);
+            self.send_append(peer, from, to, FrameSource::Buffer, effects);
+            self.peers[peer].next = to;
+        }
+    }
+
+    fn send_empty_append(&mut self, peer: usize, effects: &mut Effects) {
+        let next = self.peers[peer].next;
+        self.send_append(peer, next, next, FrameSource::Buffer, effects);
+    }
+
+    fn send_append(
+        &mut self,
+        peer: usize,
+        from: Position,
+        to: Position,
+        source: FrameSource,
+        effects: &mut Effects,
+    ) {
+        let previous = self.log_end_at(from);
+        let (commit, round) = (self.commit, self.round);
+        self.peers[peer].commit_sent = commit;
+        let message = Outgoing::Append { previous, commit, round, from, to, source };
+        self.send(self.peers[peer].id, message, effects);
+    }
+
+    /// Where a follower's log parts from the own, from its newest terms below `previous`; and whether that is exact.
+    ///
+    /// If it is not, the answer is the lowest position known to differ: the next probe asks from there, so each answer
+    /// moves down by up to as many terms as an answer carries.
+    fn common_point(&self, previous: Position, end: Position, terms: &TermStarts) -> (Position, bool) {
+        let limit = end.min(previous);
+        let mut their_end = limit;
+        for entry in terms.as_slice().iter().rev() {
+            if entry.start < limit {
+                if self.terms.starts_at(entry.term) == Some(entry.start) {
+                    let own_end = self.terms.end_of(entry.term, self.log.end()).unwrap_or(entry.start);
+                    return (their_end.min(own_end), true);
+                }
+                their_end = entry.start;
+            }
+        }
+        let lowest = terms.as_slice().first().map_or(Position(0), |entry| entry.start);
+        (lowest.min(self.log.end()), lowest == Position(0))
+    }
+
+    fn has_lost_quorum(&self, now: Now) -> bool {
+        let timeout = self.config.election_timeout_ns;
+        let alive =
+            self.peers.iter().filter(|peer| now.monotonic_ns.saturating_sub(peer.heard_ns) < timeout).count();
+        1 + alive < self.config.majority()
+    }
+}

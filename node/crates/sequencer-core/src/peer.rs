@@ -1,0 +1,69 @@
+//! What the core knows of each other voter.
+
+use sequencer_wire::{LogEnd, NodeId, Position};
+
+/// How the leader sends to a follower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// It is not known where the logs part: one empty append at `next`, then wait.
+    Probe,
+    /// `next` follows what the follower has; appends are pipelined without waiting.
+    Stream,
+    /// Frames from `next` on are being read from segments.
+    Reading,
+}
+
+/// Another voter as this node sees it. The leader's view of it is reset by each election.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    /// It granted the vote or pre-vote of the current campaign.
+    pub(crate) granted: bool,
+    /// Its wall clock when it granted its vote.
+    pub(crate) wall_ns: u64,
+    pub(crate) flow: Flow,
+    /// Next byte to send.
+    pub(crate) next: Position,
+    /// End of what it acknowledged as matching.
+    pub(crate) matched: Position,
+    /// End of what it acknowledged as durable; the only figure that counts for commit, so it never goes back.
+    pub(crate) durable: Position,
+    /// Commit position last sent to it.
+    pub(crate) commit_sent: Position,
+    /// Answers to appends of earlier rounds no longer move `next`.
+    pub(crate) rewound_in_round: u64,
+    /// Monotonic time of the last answer in this leadership.
+    pub(crate) heard_ns: u64,
+    /// Its answer to the current status inquiry.
+    pub(crate) reported: Option<Reported>,
+}
+
+/// A peer's answer to a status inquiry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reported {
+    pub(crate) last: LogEnd,
+    pub(crate) damaged: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(id: NodeId) -> Self {
+        Self {
+            id,
+            granted: false,
+            wall_ns: 0,
+            flow: Flow::Probe,
+            next: Position(0),
+            matched: Position(0),
+            durable: Position(0),
+            commit_sent: Position(0),
+            rewound_in_round: 0,
+            heard_ns: 0,
+            reported: None,
+        }
+    }
+
+    /// Forgets what an earlier leadership knew; the first append will continue the log at `next`.
+    pub(crate) fn start_leadership(&mut self, next: Position, now_ns: u64) {
+        *self = Self { heard_ns: now_ns, next, flow: Flow::Probe, ..Self::new(self.id) };
+    }
+}

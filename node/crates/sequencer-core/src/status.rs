@@ -1,0 +1,78 @@
+//! What the core tells about itself.
+
+use sequencer_wire::{LogEnd, NodeId, Position, Term};
+
+use crate::state::Claim;
+
+/// The node's part in the current term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Follows a leader, or waits for one.
+    Follower,
+    /// Asks whether a campaign could succeed, without touching its term.
+    PreCandidate,
+    /// Asks for votes in a term of its own.
+    Candidate,
+    /// Admits messages and replicates them.
+    Leader,
+    /// Takes part in nothing after a storage failure.
+    Halted,
+}
+
+/// A snapshot of the core's state for operators, metrics and checkers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Status {
+    /// The node's part.
+    pub role: Role,
+    /// Current term.
+    pub term: Term,
+    /// The vote of that term.
+    pub vote: Option<NodeId>,
+    /// The leader it follows, itself included.
+    pub leader: Option<NodeId>,
+    /// End of the log in memory.
+    pub end: LogEnd,
+    /// End of the durable log.
+    pub durable: LogEnd,
+    /// Commit position known here.
+    pub commit: Position,
+    /// What it may have acknowledged and lost.
+    pub claim: Option<Claim>,
+    /// Set once a leader has told its successor to campaign: admission is closed.
+    pub handing_over_to: Option<NodeId>,
+    /// Nanoseconds by which the leader's timestamps are held back from its wall clock.
+    pub clock_held_back_ns: u64,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// Counts since the start; they only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Rounds of pre-votes started.
+    pub pre_votes: u64,
+    /// Campaigns started.
+    pub campaigns: u64,
+    /// Elections won.
+    pub elections_won: u64,
+    /// Times a leader gave up because it heard no majority.
+    pub quorum_lost: u64,
+    /// Cuts of an uncommitted tail.
+    pub cuts: u64,
+    /// Leadership transfers started.
+    pub transfers: u64,
+    /// Transfers that ran into their time-out, after which admission resumed.
+    pub transfers_timed_out: u64,
+    /// Reads from segments for followers behind the log buffer.
+    pub catch_up_reads: u64,
+    /// Appends whose frames did not verify; the valid frames before the damage were kept.
+    pub damaged_appends: u64,
+    /// Messages from nodes outside the cluster, or that make no sense in the state they met.
+    pub dropped_messages: u64,
+    /// Claims settled by a leader's log.
+    pub claims_repaired: u64,
+    /// Claims settled because all voters said what they hold.
+    pub claims_settled: u64,
+    /// Jumps of the wall clock against the monotonic clock beyond the bound.
+    pub clock_jumps: u64,
+}

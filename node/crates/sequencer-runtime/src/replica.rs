@@ -1,0 +1,328 @@
+//! One member: a core and its log on one disk.
+//!
+//! A turn of the owner's loop: hand in what arrived ([`Replica::receive`], [`Replica::propose`]), then call
+//! [`Replica::turn`], which takes in finished syncs, lets time pass, sends and writes what was admitted, and starts the next
+//! sync. In `fsync` mode a sync thus runs while the next batch gathers.
+//!
+//! Invariant: effects are carried out in the order the core gave them; in particular nothing is sent before a hard state
+//! that stands before it is durable.
+
+use sequencer_core::{
+    Admitted, Claim, Config, Core, Effect, Effects, Event, FrameSource, HardState, Now, Outgoing, Proposal,
+    Refusal, Restored, Status, TransferError, VOTERS_MAX,
+};
+use sequencer_storage::{Disk, Log, Options, Recovered, RecoveryReport, StorageError};
+use sequencer_wire::{
+    Envelope, NodeId, PeerMessage, Position, Term, WireError, decode_peer, encode_append_header, encode_peer,
+};
+
+use crate::error::ReplicaError;
+use crate::host::Host;
+
+/// Settings of one member. Cluster and id stand in `core` only; the log's are derived.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Consensus.
+    pub core: Config,
+    /// The log on disk.
+    pub storage: Options,
+}
+
+/// A read for a follower that the core asked for.
+#[derive(Debug, Clone, Copy)]
+struct PendingRead {
+    peer: NodeId,
+    from: Position,
+    limit_bytes: usize,
+}
+
+/// See the module's description.
+pub struct Replica<D: Disk> {
+    core: Core,
+    log: Log<D>,
+    effects: Effects,
+    /// One encoded message head; reused.
+    message: Vec<u8>,
+    /// Bytes read from segments; reused.
+    read: Vec<u8>,
+    /// At most one for each peer.
+    reads: Vec<PendingRead>,
+    failed: bool,
+}
+
+impl<D: Disk> Replica<D> {
+    /// Opens the log on `disk`, recovers it and starts as a follower.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Storage`] when the log is another node's, or damaged beyond what peers can repair.
+    pub fn open(disk: D, settings: Settings, now: Now) -> Result<(Self, RecoveryReport), ReplicaError> {
+        settings.core.validate()?;
+        let (log, recovered) = Log::open(disk, settings.storage)?;
+        let Recovered { hard_state, terms, end, last_timestamp_ns, report } = recovered;
+        let restored =
+            Restored { hard_state: from_stored(hard_state), terms, end: end.position, last_timestamp_ns };
+        let core = Core::new(settings.core, restored, now)?;
+        let replica = Self {
+            core,
+            log,
+            effects: Effects::new(),
+            message: Vec::with_capacity(4096),
+            read: Vec::new(),
+            reads: Vec::with_capacity(VOTERS_MAX),
+            failed: false,
+        };
+        Ok((replica, report))
+    }
+
+    /// Takes in one peer message. Nothing is sent or written later than the following [`Replica::turn`].
+    ///
+    /// A message that does not decode is reported as the inner error and changes nothing: its sender repeats what matters.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the own disk failed.
+    pub fn receive(
+        &mut self,
+        bytes: &[u8],
+        now: Now,
+        host: &mut impl Host,
+    ) -> Result<Result<(), WireError>, ReplicaError> {
+        match decode_peer(bytes, self.core.config().cluster) {
+            Ok((envelope, message, _)) => self.step(Event::Receive { envelope, message }, now, host).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Appends one message to the leader's log; it leaves with the next [`Replica::turn`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed.
+    pub fn propose(&mut self, proposal: &Proposal<'_>, now: Now) -> Result<Admitted, Refusal> {
+        self.core.propose(proposal, now)
+    }
+
+    /// Starts handing leadership to `target`.
+    ///
+    /// # Errors
+    /// The inner error when the transfer cannot start, the outer when the own disk failed.
+    pub fn transfer_leadership(
+        &mut self,
+        target: NodeId,
+        now: Now,
+        host: &mut impl Host,
+    ) -> Result<Result<(), TransferError>, ReplicaError> {
+        let outcome = self.core.transfer_leadership(target, now, &mut self.effects);
+        self.carry_out(&[], now, host)?;
+        Ok(outcome)
+    }
+
+    /// Ends one turn of the owner's loop; see the module's description.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the own disk failed: the replica is out of action.
+    pub fn turn(&mut self, now: Now, host: &mut impl Host) -> Result<(), ReplicaError> {
+        self.take_durable(now, host)?;
+        if now.monotonic_ns >= self.core.next_deadline_ns() {
+            self.step(Event::Tick, now, host)?;
+        }
+        self.step(Event::Flush, now, host)?;
+        let started = self.log.start_sync();
+        self.or_fail(started, now, host)?;
+        // Without syncs, and where nobody else must answer, what was just written counts at once.
+        self.take_durable(now, host)
+    }
+
+    /// Appends committed whole frames from `from` on to `into`, at most `limit_bytes` but at least one frame if there is one;
+    /// returns the bytes added.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the stored bytes are damaged or unreadable.
+    pub fn read_committed(
+        &mut self,
+        from: Position,
+        limit_bytes: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, ReplicaError> {
+        let readable = self.core.readable_end();
+        if from >= readable {
+            return Ok(0);
+        }
+        let limit_bytes = limit_bytes.min((readable.0 - from.0) as usize);
+        Ok(self.log.read(from, limit_bytes, into)?)
+    }
+
+    /// Appends stored whole frames from `from` on to `into`, committed or not; for tools and checkers, never for readers.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the stored bytes are damaged or unreadable.
+    pub fn read_stored(
+        &mut self,
+        from: Position,
+        limit_bytes: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<usize, ReplicaError> {
+        Ok(self.log.read(from, limit_bytes, into)?)
+    }
+
+    /// Prepares what would otherwise delay an append: the next segment. For idle moments.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the own disk failed.
+    pub fn maintain(&mut self, now: Now, host: &mut impl Host) -> Result<(), ReplicaError> {
+        let outcome = self.log.maintain();
+        self.or_fail(outcome, now, host)
+    }
+
+    /// Stops cleanly: all is synced, and the next start knows it.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the disk failed; the stop then counts as unclean.
+    pub fn close(self) -> Result<(), ReplicaError> {
+        if self.failed {
+            return Err(ReplicaError::Failed);
+        }
+        self.log.close()?;
+        Ok(())
+    }
+
+    /// The consensus state.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The consensus state in short.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// The monotonic time at which the next [`Replica::turn`] is due even if nothing arrives.
+    pub fn next_deadline_ns(&self) -> u64 {
+        self.core.next_deadline_ns()
+    }
+
+    fn take_durable(&mut self, now: Now, host: &mut impl Host) -> Result<(), ReplicaError> {
+        let polled = self.log.poll_sync();
+        let position = self.or_fail(polled, now, host)?;
+        self.step(Event::Durable { position }, now, host)
+    }
+
+    fn step(&mut self, event: Event<'_>, now: Now, host: &mut impl Host) -> Result<(), ReplicaError> {
+        if self.failed {
+            return Err(ReplicaError::Failed);
+        }
+        self.core.step(event, now, &mut self.effects);
+        let frames = if let Event::LogRead { frames, .. } = event { frames } else { &[] };
+        self.carry_out(frames, now, host)
+    }
+
+    /// Carries out what the last step asked for, then the reads it asked for.
+    fn carry_out(&mut self, frames: &[u8], now: Now, host: &mut impl Host) -> Result<(), ReplicaError> {
+        let effects = std::mem::take(&mut self.effects);
+        let outcome = effects.as_slice().iter().try_for_each(|effect| {
+            host.observe(effect, &self.core);
+            self.act(effect, frames, host)
+        });
+        self.effects = effects;
+        self.effects.clear();
+        self.or_fail(outcome, now, host)?;
+        while let Some(PendingRead { peer, from, limit_bytes }) = self.reads.pop() {
+            let mut read = std::mem::take(&mut self.read);
+            read.clear();
+            let outcome = self.log.read(from, limit_bytes, &mut read);
+            self.or_fail(outcome, now, host)?;
+            let outcome = self.step(Event::LogRead { peer, from, frames: &read }, now, host);
+            self.read = read;
+            outcome?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, effect: &Effect, frames: &[u8], host: &mut impl Host) -> Result<(), StorageError> {
+        match *effect {
+            Effect::SaveHardState(state) => self.log.save_hard_state(&to_stored(state)),
+            Effect::Cut { to } => self.log.cut(to),
+            Effect::Write { from, to } => {
+                assert!(self.log.end() == from, "a write at {from} does not continue the stored log");
+                self.core.log_bytes(from, to).try_for_each(|bytes| self.log.append(&[bytes]))
+            }
+            Effect::Send { to, term, ref message } => {
+                self.send(to, term, message, frames, host);
+                Ok(())
+            }
+            Effect::ReadLog { peer, from, limit_bytes } => {
+                self.reads.push(PendingRead { peer, from, limit_bytes });
+                Ok(())
+            }
+            Effect::Committed { .. } | Effect::RoleChanged { .. } => Ok(()),
+        }
+    }
+
+    fn send(&mut self, to: NodeId, term: Term, message: &Outgoing, frames: &[u8], host: &mut impl Host) {
+        let config = self.core.config();
+        let envelope = Envelope { cluster: config.cluster, from: config.id, to, term };
+        self.message.clear();
+        let message = match *message {
+            Outgoing::Append { previous, commit, round, from, to: end, source } => {
+                let frames = match source {
+                    FrameSource::Event => frames,
+                    FrameSource::Buffer if from == end => &[],
+                    FrameSource::Buffer => {
+                        self.core.log_bytes(from, end).next().expect("an append lies within one block")
+                    }
+                };
+                assert!(frames.len() as u64 == end.0 - from.0, "an append lies within one block");
+                encode_append_header(&mut self.message, &envelope, previous, commit, round, frames.len());
+                host.send(to, &self.message, frames);
+                return;
+            }
+            Outgoing::PreVoteRequest { last } => PeerMessage::PreVoteRequest { last },
+            Outgoing::PreVoteResponse { granted } => PeerMessage::PreVoteResponse { granted },
+            Outgoing::VoteRequest { last, transfer } => PeerMessage::VoteRequest { last, transfer },
+            Outgoing::VoteResponse { granted, wall_ns } => PeerMessage::VoteResponse { granted, wall_ns },
+            Outgoing::AppendAccepted { matched, durable, round } => {
+                PeerMessage::AppendAccepted { matched, durable, round }
+            }
+            Outgoing::AppendRejected { previous, end, round, terms } => {
+                PeerMessage::AppendRejected { previous, end, round, terms }
+            }
+            Outgoing::TimeoutNow { end } => PeerMessage::TimeoutNow { end },
+            Outgoing::StatusRequest { nonce } => PeerMessage::StatusRequest { nonce },
+            Outgoing::StatusResponse { nonce, health, last } => {
+                PeerMessage::StatusResponse { nonce, health, last }
+            }
+        };
+        encode_peer(&mut self.message, &envelope, &message);
+        host.send(to, &self.message, &[]);
+    }
+
+    /// Passes a success on; a failure takes the replica out of action, after a leader has handed over.
+    fn or_fail<T>(
+        &mut self,
+        outcome: Result<T, StorageError>,
+        now: Now,
+        host: &mut impl Host,
+    ) -> Result<T, ReplicaError> {
+        outcome.map_err(|error| {
+            self.failed = true;
+            self.effects.clear();
+            self.core.step(Event::StorageFailed, now, &mut self.effects);
+            let effects = std::mem::take(&mut self.effects);
+            for effect in effects.as_slice() {
+                host.observe(effect, &self.core);
+                if let Effect::Send { to, term, ref message } = *effect {
+                    self.send(to, term, message, &[], host);
+                }
+            }
+            ReplicaError::Storage(error)
+        })
+    }
+}
+
+fn from_stored(state: sequencer_storage::HardState) -> HardState {
+    let claim = state.claim.map(|claim| Claim { end: claim.end, damaged: claim.damaged });
+    HardState { term: state.term, vote: state.vote, claim }
+}
+
+fn to_stored(state: HardState) -> sequencer_storage::HardState {
+    let claim = state.claim.map(|claim| sequencer_storage::Claim { end: claim.end, damaged: claim.damaged });
+    sequencer_storage::HardState { term: state.term, vote: state.vote, claim }
+}
