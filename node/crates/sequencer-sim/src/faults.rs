@@ -1,0 +1,247 @@
+//! The faults: what each kind does to the world.
+
+use sequencer_core::Role;
+use sequencer_storage::{Durability, Operation};
+use serde_json::json;
+
+use crate::network::Weather;
+use crate::node::Down;
+use crate::profile::{Fault, MS, Moment};
+use crate::world::{Action, World};
+
+impl World {
+    /// Schedules a fault if the profile waits for this moment.
+    pub(crate) fn lie_in_wait(&mut self, node: usize, moment: Moment) {
+        let Some(ambush) = self.profile.ambush.filter(|ambush| ambush.moment == moment) else { return };
+        if self.rng.below(100) < ambush.percent {
+            let faults = [
+                Fault::CrashProcess,
+                Fault::LosePower,
+                Fault::StopInOperation,
+                Fault::OneWayPartition,
+                Fault::Pause,
+            ];
+            let isolates = self.profile.rotates || (moment == Moment::Elected && self.rng.below(3) > 0);
+            let loses_power = moment == Moment::Cut && self.rng.coin();
+            let fault = match (isolates, loses_power) {
+                (true, _) => Fault::Isolate,
+                (_, true) => Fault::LosePower,
+                _ => faults[self.rng.below(faults.len() as u64) as usize],
+            };
+            // At once, so that what was just sent is lost too; or when some of it has had its effect.
+            let delay_max = if self.rng.coin() { MS } else { ambush.delay_ns_max };
+            let delay = self.rng.below(delay_max);
+            let life = self.nodes[node].life;
+            self.schedule(delay, Action::Ambush { node, life, fault });
+        }
+    }
+
+    /// Does one fault to the world, to `node` if it is a fault of one node.
+    pub(crate) fn strike(&mut self, fault: Fault, node: usize) {
+        self.trace.event(self.now_ns, None, "fault", || json!({"kind": format!("{fault:?}")}));
+        match fault {
+            Fault::CrashProcess => self.crash_process(node),
+            Fault::LosePower => self.lose_power(node),
+            Fault::LoseAllPower => {
+                self.stats.hit("losses of all power");
+                for node in 0..self.nodes.len() {
+                    self.lose_power(node);
+                }
+            }
+            Fault::StopInOperation => {
+                let operations = 1 + self.rng.below(40);
+                self.nodes[node].disk.stop_after(operations);
+            }
+            Fault::CleanRestart => self.stop_cleanly(node),
+            Fault::Partition => self.partition(),
+            Fault::OneWayPartition => self.block_one_way(node),
+            Fault::Isolate => self.isolate(node),
+            Fault::Weather => {
+                self.stats.hit("changes of weather");
+                let damage = self.network.weather.damage;
+                self.network.weather = Weather { damage, ..Weather::draw(&mut self.rng) };
+                self.calm_later(false);
+            }
+            Fault::DamageMessages => {
+                self.network.weather.damage = 1 + self.rng.below(50);
+                self.calm_later(false);
+            }
+            Fault::Pause => self.pause(node),
+            Fault::ClockJump => {
+                self.stats.hit("jumps of a wall clock");
+                let hour = 3_600_000 * MS;
+                self.nodes[node].wall_base_ns += self.rng.below(2 * hour) as i64 - hour as i64;
+            }
+            Fault::SlowDisk => {
+                self.stats.hit("slow disks");
+                self.nodes[node].slow_sync_ns = self.rng.below(300 * MS);
+                self.nodes[node].slow_until_ns = self.now_ns + self.rng.below(1_000 * MS);
+            }
+            Fault::Transfer => self.transfer(node),
+            Fault::FullDisk => {
+                self.nodes[node].disk.set_free_bytes(Some(self.rng.below(40 << 10)));
+                let delay = self.rng.below(2_000 * MS);
+                self.schedule(delay, Action::FreeDisk { node });
+            }
+            Fault::DiskError => {
+                let operations = [Operation::Write, Operation::Sync, Operation::Read, Operation::Create];
+                let operation = operations[self.rng.below(4) as usize];
+                self.nodes[node].disk.fail_next(operation);
+            }
+            Fault::FlipBit => self.flip_bit(),
+        }
+    }
+
+    fn crash_process(&mut self, node: usize) {
+        if self.nodes[node].is_up() {
+            self.stats.hit("crashes of a process");
+            self.take_down(node, None);
+        }
+    }
+
+    fn lose_power(&mut self, node: usize) {
+        let memory = self.profile.durability == Durability::Memory;
+        if memory && !self.may_lose_another(node) {
+            return;
+        }
+        self.stats.hit("losses of power");
+        let was_up = self.nodes[node].is_up();
+        if was_up {
+            self.take_down(node, None);
+        }
+        let state = &mut self.nodes[node];
+        state.disk.lose_power(&mut self.rng);
+        let boot = self.rng.next_u64();
+        state.settings.storage.boot_id[..8].copy_from_slice(&boot.to_le_bytes());
+        if memory && !was_up && state.down == Some(Down::Restarting) {
+            // It stopped before the loss; what it had not synced is gone all the same, and it will notice.
+            self.stats.hit("losses of power while down");
+        }
+    }
+
+    /// Losing a node's memory, or damaging its disk, is survivable only for a minority in all.
+    fn may_lose_another(&self, node: usize) -> bool {
+        let minority = (self.profile.voters - 1) / 2;
+        let is_lost = |index: &usize| {
+            *index != node
+                && (self.nodes[*index].down == Some(Down::ForGood)
+                    || self.nodes[*index].was_damaged
+                    || self.nodes[*index].settings.storage.boot_id != [0; 16])
+        };
+        (0..self.nodes.len()).filter(is_lost).count() < minority
+    }
+
+    fn stop_cleanly(&mut self, node: usize) {
+        let Some(replica) = self.nodes[node].replica.take() else { return };
+        self.stats.hit("clean stops");
+        match replica.close() {
+            Ok(()) => self.take_down(node, None),
+            Err(error) => {
+                self.on_failure(node, &error);
+                if self.nodes[node].down.is_none() {
+                    self.take_down(node, None);
+                }
+            }
+        }
+    }
+
+    fn partition(&mut self) {
+        self.stats.hit("partitions");
+        let count = self.nodes.len();
+        let side: Vec<bool> = (0..count).map(|_| self.rng.coin()).collect();
+        for one in 0..count {
+            for other in 0..one {
+                if side[one] != side[other] {
+                    self.network.block_both(one, other);
+                }
+            }
+        }
+        self.calm_later(true);
+    }
+
+    fn block_one_way(&mut self, to: usize) {
+        self.stats.hit("one-way partitions");
+        let from = self.rng.below(self.nodes.len() as u64) as usize;
+        if self.rng.coin() {
+            self.network.block(from, to);
+        } else {
+            for from in 0..self.nodes.len() {
+                self.network.block(from, to);
+            }
+        }
+        self.calm_later(true);
+    }
+
+    /// Cuts one node off from all others; those are often reconnected at the same time, so that trouble goes round.
+    fn isolate(&mut self, node: usize) {
+        self.stats.hit("isolated nodes");
+        if self.profile.rotates || self.rng.coin() {
+            self.network.unblock_all();
+        }
+        for other in 0..self.nodes.len() {
+            if other != node {
+                self.network.block_both(node, other);
+            }
+        }
+        self.calm_later(true);
+    }
+
+    fn calm_later(&mut self, unblock: bool) {
+        let delay = 20 * MS + self.rng.below(1_500 * MS);
+        self.schedule(delay, Action::Calm { unblock });
+    }
+
+    fn pause(&mut self, node: usize) {
+        self.stats.hit("pauses");
+        let pause = self.rng.below(500 * MS);
+        self.nodes[node].paused_until_ns = self.now_ns + pause;
+        self.schedule(pause, Action::Resume { node });
+    }
+
+    fn transfer(&mut self, target: usize) {
+        let Some(leader) = self.leader() else { return };
+        let target = self.nodes[target].id;
+        let outcome = self
+            .with_replica(leader, |replica, now, outside| replica.transfer_leadership(target, now, outside));
+        match outcome {
+            Some(Ok(Ok(()))) => {
+                self.stats.hit("transfers");
+                self.turn(leader);
+            }
+            Some(Err(error)) => self.on_failure(leader, &error),
+            Some(Ok(Err(_))) | None => {}
+        }
+    }
+
+    fn flip_bit(&mut self) {
+        if self.profile.victims.is_empty() {
+            return;
+        }
+        let victim = self.profile.victims[self.rng.below(self.profile.victims.len() as u64) as usize];
+        if self.profile.durability == Durability::Memory && !self.may_lose_another(victim) {
+            return;
+        }
+        // Mostly the log; sometimes anything.
+        let anything = self.rng.below(10) == 0;
+        let state = &mut self.nodes[victim];
+        let names = |name: &str| anything || name.ends_with(".segment");
+        if let Some(flip) = state.disk.flip_random_bit(&mut self.rng, names) {
+            state.was_damaged = true;
+            let id = state.id.0;
+            self.stats.hit("flipped bits");
+            self.trace.event(
+                self.now_ns,
+                Some(id),
+                "flip",
+                || json!({"file": flip.name, "byte": flip.byte, "bit": flip.bit}),
+            );
+        }
+    }
+
+    pub(crate) fn leader(&self) -> Option<usize> {
+        self.nodes.iter().position(|node| {
+            node.paused_until_ns <= self.now_ns
+                && node.replica.as_ref().is_some_and(|replica| replica.status().role == Role::Leader)
+        })
+    }
+}
