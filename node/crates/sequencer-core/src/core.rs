@@ -1,6 +1,6 @@
 //! The state of one member and the entry point of every event.
 
-use sequencer_wire::{Envelope, LogEnd, NodeId, PeerMessage, Position, Term, TermTable};
+use sequencer_wire::{Claim, Envelope, HardState, LogEnd, NodeId, PeerMessage, Position, Term, TermTable};
 
 use crate::config::{Config, ConfigError};
 use crate::effect::{Effect, Effects, Outgoing};
@@ -9,7 +9,7 @@ use crate::log_buffer::{LogBuffer, Slices};
 use crate::log_clock::LogClock;
 use crate::peer::Peer;
 use crate::random::Random;
-use crate::state::{Claim, HardState, Restored};
+use crate::state::Restored;
 use crate::status::{Counters, Role, Status};
 use crate::transfer::Transfer;
 

@@ -1,8 +1,7 @@
 //! What the core asks its caller to do.
 
-use sequencer_wire::{LogEnd, LogHealth, NodeId, Position, Term, TermStarts};
+use sequencer_wire::{HardState, LogEnd, LogHealth, NodeId, Position, Term, TermStarts};
 
-use crate::state::HardState;
 use crate::status::Role;
 
 /// One act. The caller carries effects out in the order given.

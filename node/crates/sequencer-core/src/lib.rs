@@ -31,6 +31,7 @@ pub use crate::effect::{Effect, Effects, FrameSource, Outgoing};
 pub use crate::event::{Event, Now};
 pub use crate::log_buffer::{LogBuffer, Slices};
 pub use crate::log_clock::{CLOCK_SKEW_NS_MAX, LogClock};
-pub use crate::state::{Claim, HardState, Restored};
+pub use crate::state::Restored;
 pub use crate::status::{Counters, Role, Status};
 pub use crate::transfer::TransferError;
+pub use sequencer_wire::{Claim, HardState};

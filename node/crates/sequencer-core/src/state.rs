@@ -1,29 +1,6 @@
-//! What a node keeps across restarts, and what it finds when it starts.
+//! What a node finds when it starts.
 
-use sequencer_wire::{LogEnd, NodeId, Position, Term, TermTable};
-
-/// Bytes that this node may have acknowledged and cannot read any more.
-///
-/// Invariant: whatever the node ever acknowledged ends at or below `max(own durable end, claim end)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// Upper bound of what may have been acknowledged.
-    pub end: LogEnd,
-    /// Bytes known to have been acknowledged are unreadable. Such a claim is settled only by a leader's log, never by
-    /// asking around, because readable bytes may still lie behind the damage.
-    pub damaged: bool,
-}
-
-/// The part of the state, besides the log, that must be durable before it is revealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HardState {
-    /// Highest term seen.
-    pub term: Term,
-    /// Who got this node's vote in that term.
-    pub vote: Option<NodeId>,
-    /// See [`Claim`].
-    pub claim: Option<Claim>,
-}
+use sequencer_wire::{HardState, Position, TermTable};
 
 /// What storage recovered at start.
 #[derive(Debug, Clone, Default)]

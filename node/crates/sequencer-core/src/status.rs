@@ -1,8 +1,6 @@
 //! What the core tells about itself.
 
-use sequencer_wire::{LogEnd, NodeId, Position, Term};
-
-use crate::state::Claim;
+use sequencer_wire::{Claim, LogEnd, NodeId, Position, Term};
 
 /// The node's part in the current term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

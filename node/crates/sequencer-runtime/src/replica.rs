@@ -8,8 +8,8 @@
 //! that stands before it is durable.
 
 use sequencer_core::{
-    Admitted, Claim, Config, Core, Effect, Effects, Event, FrameSource, HardState, Now, Outgoing, Proposal,
-    Refusal, Restored, Status, TransferError, VOTERS_MAX,
+    Admitted, Config, Core, Effect, Effects, Event, FrameSource, Now, Outgoing, Proposal, Refusal, Restored,
+    Status, TransferError, VOTERS_MAX,
 };
 use sequencer_storage::{Disk, Log, Options, Recovered, RecoveryReport, StorageError};
 use sequencer_wire::{
@@ -59,8 +59,7 @@ impl<D: Disk> Replica<D> {
         settings.core.validate()?;
         let (log, recovered) = Log::open(disk, settings.storage)?;
         let Recovered { hard_state, terms, end, last_timestamp_ns, report } = recovered;
-        let restored =
-            Restored { hard_state: from_stored(hard_state), terms, end: end.position, last_timestamp_ns };
+        let restored = Restored { hard_state, terms, end: end.position, last_timestamp_ns };
         let core = Core::new(settings.core, restored, now)?;
         let replica = Self {
             core,
@@ -238,7 +237,7 @@ impl<D: Disk> Replica<D> {
 
     fn act(&mut self, effect: &Effect, frames: &[u8], host: &mut impl Host) -> Result<(), StorageError> {
         match *effect {
-            Effect::SaveHardState(state) => self.log.save_hard_state(&to_stored(state)),
+            Effect::SaveHardState(state) => self.log.save_hard_state(&state),
             Effect::Cut { to } => self.log.cut(to),
             Effect::Write { from, to } => {
                 assert!(self.log.end() == from, "a write at {from} does not continue the stored log");
@@ -315,14 +314,4 @@ impl<D: Disk> Replica<D> {
             ReplicaError::Storage(error)
         })
     }
-}
-
-fn from_stored(state: sequencer_storage::HardState) -> HardState {
-    let claim = state.claim.map(|claim| Claim { end: claim.end, damaged: claim.damaged });
-    HardState { term: state.term, vote: state.vote, claim }
-}
-
-fn to_stored(state: HardState) -> sequencer_storage::HardState {
-    let claim = state.claim.map(|claim| sequencer_storage::Claim { end: claim.end, damaged: claim.damaged });
-    sequencer_storage::HardState { term: state.term, vote: state.vote, claim }
 }

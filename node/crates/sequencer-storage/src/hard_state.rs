@@ -7,7 +7,7 @@
 //!
 //! Invariant: once `save` has returned, no later read yields an older state.
 
-use sequencer_wire::{LogEnd, NodeId, Position, Term};
+use sequencer_wire::{Claim, HardState, LogEnd, NodeId, Position, Term};
 
 use crate::disk::Disk;
 use crate::error::{CorruptionCause, StorageError};
@@ -24,26 +24,6 @@ const HAS_CLAIM: u32 = 1 << 1;
 const CLAIM_DAMAGED: u32 = 1 << 2;
 const CLEAN_STOP: u32 = 1 << 3;
 const MEMORY_RUN: u32 = 1 << 4;
-
-/// What this node may have acknowledged beyond the end of its log, because its disk lost it or may have.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Claim {
-    /// Everything acknowledged lies at or before this end.
-    pub end: LogEnd,
-    /// True when acknowledged bytes are known to be lost, false when it cannot be told.
-    pub damaged: bool,
-}
-
-/// Term, vote and claim of a node.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct HardState {
-    /// Newest term seen.
-    pub term: Term,
-    /// Whom this node voted for in that term.
-    pub vote: Option<NodeId>,
-    /// What it may have acknowledged and no longer holds.
-    pub claim: Option<Claim>,
-}
 
 /// ```text
 /// 16 sequence u64 | 24 term u64 | 32 claim term u64 | 40 claim position u64 | 48 flags u32 | 52 vote u32 | 56 boot id 16 bytes

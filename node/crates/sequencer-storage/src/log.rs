@@ -9,12 +9,12 @@
 //!    cut makes it so before it writes.
 //! 5. After a disk error nothing is written any more.
 
-use sequencer_wire::{LogEnd, Position, Term, TermTable};
+use sequencer_wire::{HardState, LogEnd, Position, Term, TermTable};
 
 use crate::append::AppendPlan;
 use crate::disk::{Disk, SyncId};
 use crate::error::StorageError;
-use crate::hard_state::{HardState, HardStateFile, Stored};
+use crate::hard_state::{HardStateFile, Stored};
 use crate::identity::Identity;
 use crate::options::{Durability, Options};
 use crate::sector;

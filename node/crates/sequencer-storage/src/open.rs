@@ -1,11 +1,11 @@
 //! Formatting a directory and opening the log in it.
 
-use sequencer_wire::{LogEnd, LogHealth, Position, Term};
+use sequencer_wire::{HardState, LogEnd, LogHealth, Position, Term};
 
 use crate::append::AppendPlan;
 use crate::disk::Disk;
 use crate::error::StorageError;
-use crate::hard_state::{HARD_STATE_FILE, HardState, HardStateFile, Stored};
+use crate::hard_state::{HARD_STATE_FILE, HardStateFile, Stored};
 use crate::identity::{IDENTITY_FILE, IDENTITY_FILE_NEW, Identity};
 use crate::log::Log;
 use crate::options::{Durability, Options};

@@ -11,9 +11,8 @@
 //! lost with the power.
 
 use sequencer_wire::teeth::{self, Bug};
-use sequencer_wire::{LogEnd, LogHealth, Position, TermTable};
+use sequencer_wire::{Claim, HardState, LogEnd, LogHealth, Position, TermTable};
 
-use crate::hard_state::{Claim, HardState};
 use crate::survey::{Damage, Survey};
 
 /// What recovery saw and did.

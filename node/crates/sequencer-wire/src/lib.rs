@@ -14,6 +14,7 @@ mod frame_encode;
 mod frame_kind;
 mod frame_seal;
 mod frame_walk;
+mod hard_state;
 mod identity;
 mod new_term;
 pub mod peer;
@@ -31,6 +32,7 @@ pub use frame_decode::{decode_frame, header_kind, header_timestamp_ns, peek_leng
 pub use frame_encode::{encode_frame, encode_new_term};
 pub use frame_kind::FrameKind;
 pub use frame_walk::Frames;
+pub use hard_state::{Claim, HardState};
 pub use identity::{ClusterId, NodeId};
 pub use new_term::{NEW_TERM_BYTES, NewTerm};
 pub use peer::{
