@@ -70,7 +70,7 @@ pub enum Refusal {
         "{uncommitted_bytes} bytes wait to be committed and the limit is {limit_bytes}; try again when some are"
     )]
     Backpressure {
-        /// Bytes between the commit position and the end of the log.
+        /// Bytes that are not committed, or not yet handed to the own disk.
         uncommitted_bytes: u64,
         /// The configured limit.
         limit_bytes: u64,
@@ -136,7 +136,8 @@ impl Core {
         {
             return Err(Refusal::HandingOver { target: transfer.target });
         }
-        let uncommitted_bytes = self.log.end().0 - self.commit.0;
+        // Bytes that followers committed before this node's own disk was handed them stay in the log buffer all the same.
+        let uncommitted_bytes = self.log.end().0 - self.commit.min(self.written).0;
         let limit_bytes = self.config.uncommitted_bytes_max;
         if uncommitted_bytes + frame_bytes(proposal.payload.len()) as u64 > limit_bytes {
             return Err(Refusal::Backpressure { uncommitted_bytes, limit_bytes });

@@ -13,15 +13,48 @@
 //! the highest answer once all voters have answered. It may not while any voter knows of damage to acknowledged bytes,
 //! because readable bytes may lie behind that damage.
 //!
+//! A leader answers with the end of its whole log, durable or not: it may still count an acknowledgement that the asker gave
+//! before its crash, and commit those bytes as soon as its own disk has them. Others answer with what is durable.
+//!
 //! Source of the idea: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018.
 
 use sequencer_wire::{LogEnd, LogHealth, NodeId};
+use thiserror::Error;
 
 use crate::core::Core;
 use crate::effect::{Effects, Outgoing};
 use crate::peer::Reported;
+use crate::status::Role;
+
+/// A claim to be given up is not the one that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the claim to be given up ends at {asked:?}, the one that stands at {stands:?}; read the status again"
+)]
+pub struct ClaimMismatch {
+    /// End of the claim that was named.
+    pub asked: LogEnd,
+    /// End of the claim that stands, if any.
+    pub stands: Option<LogEnd>,
+}
 
 impl Core {
+    /// Gives a claim up by an operator's decision: bytes that were acknowledged may be lost for good. The only way on when the
+    /// copies that could settle it are gone. `end` names the claim, so that an order given on old knowledge does nothing.
+    ///
+    /// # Errors
+    /// [`ClaimMismatch`] when another claim or none stands; nothing has changed.
+    pub fn give_up_claim(&mut self, end: LogEnd, effects: &mut Effects) -> Result<(), ClaimMismatch> {
+        if self.claim.is_none_or(|claim| claim.end != end) {
+            return Err(ClaimMismatch { asked: end, stands: self.claim.map(|claim| claim.end) });
+        }
+        self.claim = None;
+        self.unsaved = true;
+        self.counters.claims_given_up += 1;
+        self.save(effects);
+        Ok(())
+    }
+
     pub(crate) fn settle_claim_by_own_log(&mut self) {
         if self.claim.is_some_and(|claim| self.durable_end() >= claim.end) {
             self.claim = None;
@@ -35,11 +68,12 @@ impl Core {
         if self.claim.is_none_or(|claim| claim.damaged) {
             return;
         }
-        self.inquiry = self.random.next();
+        let nonce = self.random.next();
+        self.inquiry = Some(nonce);
         for peer in &mut self.peers {
             peer.reported = None;
         }
-        self.broadcast(self.term, Outgoing::StatusRequest { nonce: self.inquiry }, effects);
+        self.broadcast(self.term, Outgoing::StatusRequest { nonce }, effects);
         // A lone voter has its answer already.
         self.settle_claim_by_reports();
     }
@@ -50,12 +84,12 @@ impl Core {
             Some(claim) if claim.damaged => LogHealth::Damaged,
             Some(_) => LogHealth::Doubtful,
         };
-        let last = self.durable_end();
+        let last = if self.role == Role::Leader { self.end() } else { self.durable_end() };
         self.send(from, Outgoing::StatusResponse { nonce, health, last }, effects);
     }
 
     pub(crate) fn on_status_response(&mut self, peer: usize, nonce: u64, health: LogHealth, last: LogEnd) {
-        if nonce == self.inquiry {
+        if self.inquiry == Some(nonce) {
             self.peers[peer].reported = Some(Reported { last, damaged: health == LogHealth::Damaged });
             self.settle_claim_by_reports();
         }

@@ -6,6 +6,11 @@ use thiserror::Error;
 /// Most voters in a cluster. More would slow each commit and help nobody; fixed arrays on the hot path hold this many.
 pub const VOTERS_MAX: usize = 9;
 
+/// Longest election time-out: longer ones are a mistake in the unit.
+const ELECTION_TIMEOUT_NS_MAX: u64 = 3_600_000_000_000;
+/// Largest log buffer; it is taken from memory at start.
+const BUFFER_BYTES_MAX: u64 = 16 << 30;
+
 /// Settings of one member. All members of a cluster use the same time-outs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -82,6 +87,12 @@ impl Config {
             self.heartbeat_ns,
             "it must be at most a third of election_timeout_ns, or one lost heartbeat starts an election",
         )?;
+        check(
+            self.election_timeout_ns <= ELECTION_TIMEOUT_NS_MAX,
+            "election_timeout_ns",
+            self.election_timeout_ns,
+            "it must be at most an hour",
+        )?;
         let block = self.block_bytes as u64;
         check(
             (256..=FRAME_BYTES_MAX as u64).contains(&block) && block.is_multiple_of(8),
@@ -89,13 +100,17 @@ impl Config {
             block,
             "it must be a multiple of 8 from 256 to the largest frame",
         )?;
-        // A block is at least half full before the next one is begun, because a frame may not fit into the rest.
-        let held = block * self.blocks as u64 / 2;
         check(
-            held >= self.uncommitted_bytes_max + 2 * block,
+            block.saturating_mul(self.blocks as u64) <= BUFFER_BYTES_MAX,
             "blocks",
             self.blocks as u64,
-            "half of blocks * block_bytes must hold uncommitted_bytes_max and two blocks more",
+            "blocks * block_bytes must be at most 16 GiB",
+        )?;
+        check(
+            self.buffer_bytes_sure() >= self.uncommitted_bytes_max.saturating_add(2 * block),
+            "blocks",
+            self.blocks as u64,
+            "half of the blocks must hold uncommitted_bytes_max and two blocks more",
         )?;
         check(
             self.uncommitted_bytes_max >= block,
@@ -109,6 +124,12 @@ impl Config {
             self.inflight_bytes_max,
             "it must hold at least one block",
         )
+    }
+
+    /// Bytes that fit into the log buffer however the frames fall: two blocks together always hold more than one block's
+    /// worth, because the first frame of the second did not fit into the first.
+    pub(crate) fn buffer_bytes_sure(&self) -> u64 {
+        (self.blocks as u64 / 2).saturating_mul(self.block_bytes as u64)
     }
 
     /// Nodes that make a majority of the voters.

@@ -13,6 +13,9 @@ use crate::state::Restored;
 use crate::status::{Counters, Role, Status};
 use crate::transfer::Transfer;
 
+/// How far a peer's term may be ahead of the own. At a thousand elections a second it takes centuries to get there.
+const TERMS_AHEAD_MAX: u64 = 1 << 45;
+
 /// One member's consensus state. See the crate's description.
 pub struct Core {
     pub(crate) config: Config,
@@ -48,14 +51,16 @@ pub struct Core {
     pub(crate) leader_matched: Position,
     /// Follower: newest round of the leader that was seen.
     pub(crate) leader_round: u64,
-    /// The status inquiry under way; answers to others are ignored.
-    pub(crate) inquiry: u64,
+    /// The newest status inquiry; answers to others are ignored.
+    pub(crate) inquiry: Option<u64>,
 
     /// Leader: where its term begins in the log.
     pub(crate) term_start: Position,
     /// Leader: rises with each heartbeat and each rewind of a follower.
     pub(crate) round: u64,
     pub(crate) heartbeat_deadline_ns: u64,
+    /// Reads from segments asked for so far.
+    pub(crate) reads: u64,
     pub(crate) transfer: Option<Transfer>,
 }
 
@@ -90,10 +95,11 @@ impl Core {
             election_deadline_ns: 0,
             leader_matched: Position(0),
             leader_round: 0,
-            inquiry: 0,
+            inquiry: None,
             term_start: Position(0),
             round: 0,
             heartbeat_deadline_ns: 0,
+            reads: 0,
             transfer: None,
             config,
         };
@@ -111,8 +117,8 @@ impl Core {
             Event::Tick => self.tick(now, effects),
             Event::Receive { envelope, message } => self.receive(&envelope, &message, now, effects),
             Event::Flush => self.flush(effects),
-            Event::Durable { position } => self.on_durable(position, now, effects),
-            Event::LogRead { peer, from, frames } => self.on_log_read(peer, from, frames, effects),
+            Event::Durable { position } => self.on_durable(position, effects),
+            Event::LogRead { peer, id, from, frames } => self.on_log_read(peer, id, from, frames, effects),
             Event::StorageFailed => self.halt(effects),
         }
         self.save(effects);
@@ -129,7 +135,7 @@ impl Core {
         }
     }
 
-    /// The log's bytes `from..to`, which must be in the log buffer; as named by an effect just returned.
+    /// The log's bytes `from..to`, which must be in the log buffer. What an effect names is there until the next step or proposal.
     pub fn log_bytes(&self, from: Position, to: Position) -> Slices<'_> {
         self.log.slices(from, to)
     }
@@ -172,6 +178,7 @@ impl Core {
                 .filter(|transfer| transfer.told)
                 .map(|transfer| transfer.target),
             clock_held_back_ns: if self.role == Role::Leader { self.clock.held_back_ns() } else { 0 },
+            clock_ahead_ns: if self.role == Role::Leader { self.clock.ahead_ns() } else { 0 },
             counters,
         }
     }
@@ -215,6 +222,11 @@ impl Core {
             return;
         };
         let term = envelope.term;
+        if term.0.saturating_sub(self.term.0) > TERMS_AHEAD_MAX {
+            // No cluster gets there; following such a term would use up all that are left.
+            self.counters.dropped_messages += 1;
+            return;
+        }
         match *message {
             PeerMessage::PreVoteRequest { last } => self.on_pre_vote_request(from, term, last, now, effects),
             PeerMessage::PreVoteResponse { granted } => {
@@ -229,9 +241,9 @@ impl Core {
             PeerMessage::Append { previous, commit, round, frames } => {
                 self.on_append(from, term, previous, commit, round, frames, now, effects);
             }
-            PeerMessage::AppendAccepted { matched, durable, round } => {
+            PeerMessage::AppendAccepted { matched, durable, .. } => {
                 self.adopt_higher_term(term, now, effects);
-                self.on_append_accepted(peer, term, matched, durable, round, now, effects);
+                self.on_append_accepted(peer, term, matched, durable, now, effects);
             }
             PeerMessage::AppendRejected { previous, end, round, ref terms } => {
                 self.adopt_higher_term(term, now, effects);
@@ -245,7 +257,7 @@ impl Core {
         }
     }
 
-    fn on_durable(&mut self, position: Position, now: Now, effects: &mut Effects) {
+    fn on_durable(&mut self, position: Position, effects: &mut Effects) {
         assert!(position <= self.written, "storage reports bytes durable that it was never handed");
         if position == self.durable {
             return;
@@ -255,7 +267,7 @@ impl Core {
         self.settle_claim_by_own_log();
         if self.role == Role::Leader {
             self.advance_commit(effects);
-            self.try_hand_over(now, effects);
+            self.try_hand_over(effects);
         } else {
             self.acknowledge_durable(effects);
         }

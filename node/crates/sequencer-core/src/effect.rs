@@ -43,6 +43,8 @@ pub enum Effect {
     ReadLog {
         /// The follower that needs them.
         peer: NodeId,
+        /// Repeated by the answer; never used twice in one life.
+        id: u64,
         /// First position wanted.
         from: Position,
         /// Upper bound in bytes; at least one frame is read.

@@ -38,6 +38,8 @@ pub enum Event<'a> {
     LogRead {
         /// The follower the bytes were read for.
         peer: NodeId,
+        /// Of the read that this answers.
+        id: u64,
         /// Position of the first byte.
         from: Position,
         /// Whole verified frames.

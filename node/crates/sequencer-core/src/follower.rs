@@ -48,7 +48,7 @@ impl Core {
             self.reject(from, previous.position, round, effects);
             return;
         }
-        let matched = self.take_frames(previous, frames, effects);
+        let matched = self.take_frames(term, previous, frames, effects);
         self.leader_matched = self.leader_matched.max(matched);
         self.write_pending(effects);
         self.follow_commit(commit, effects);
@@ -86,7 +86,13 @@ impl Core {
     }
 
     /// Takes in the frames that follow `previous`; returns the end of what now matches the leader's log.
-    fn take_frames(&mut self, previous: LogEnd, frames: &[u8], effects: &mut Effects) -> Position {
+    fn take_frames(
+        &mut self,
+        term: Term,
+        previous: LogEnd,
+        frames: &[u8],
+        effects: &mut Effects,
+    ) -> Position {
         if teeth::is_active(Bug::CutCommittedBytes)
             && previous.position < self.log.end()
             && !frames.is_empty()
@@ -95,15 +101,26 @@ impl Core {
         }
         let mut matched = previous.position;
         // All that one message adds stays in the log buffer until it is written.
-        let room = (self.config.block_bytes * self.config.blocks / 2) as u64;
+        let room = self.config.buffer_bytes_sure();
         for frame in Frames::new(frames, previous.position, previous.term) {
-            let Ok(frame) = frame else {
-                self.counters.damaged_appends += 1;
-                break;
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) if error.is_damage() => {
+                    self.counters.damaged_appends += 1;
+                    break;
+                }
+                Err(_) => {
+                    self.counters.frames_unsupported += 1;
+                    break;
+                }
             };
-            if frame.bytes.len() > self.config.block_bytes
-                || frame.end().0 - self.written.0.min(frame.at.0) > room
-            {
+            if frame.bytes.len() > self.config.block_bytes {
+                self.counters.frames_too_large += 1;
+                break;
+            }
+            // A leader holds no frame of a term after its own, and sends no more at a time than is sure to fit.
+            let unwritten = frame.end().0 - self.written.0.min(frame.at.0);
+            if frame.term > term || unwritten > room {
                 self.counters.dropped_messages += 1;
                 break;
             }
@@ -138,6 +155,7 @@ impl Core {
         self.log.cut(to);
         self.terms.cut(to);
         self.durable = self.durable.min(to);
+        self.leader_matched = self.leader_matched.min(to);
         // Frames of this very step may not have been handed to storage yet; then storage has nothing to cut there.
         if self.written > to {
             self.written = to;

@@ -54,14 +54,12 @@ impl Core {
         self.write_pending(effects);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "these are the fields of one message and its context")]
     pub(crate) fn on_append_accepted(
         &mut self,
         peer: usize,
         term: Term,
         matched: Position,
         durable: Position,
-        _round: u64,
         now: Now,
         effects: &mut Effects,
     ) {
@@ -74,19 +72,24 @@ impl Core {
         }
         let state = &mut self.peers[peer];
         state.heard_ns = now.monotonic_ns;
-        state.matched = state.matched.max(matched);
-        if state.flow == Flow::Probe {
+        if let Flow::Probe | Flow::Reading { then_probe: true, .. } = state.flow {
+            state.matched = matched;
             state.next = matched;
-            state.flow = Flow::Stream;
+            state.flow = match state.flow {
+                Flow::Reading { id, .. } => Flow::Reading { id, then_probe: false },
+                _ => Flow::Stream,
+            };
+        } else {
+            // An answer may overtake those before it; what it acknowledges need not be sent again.
+            state.matched = state.matched.max(matched);
+            state.next = state.next.max(matched);
         }
-        // An answer may overtake those before it; what it acknowledges need not be sent again.
-        state.next = state.next.max(matched);
         if durable > state.durable {
             state.durable = durable;
             self.advance_commit(effects);
         }
         self.send_stream(peer, effects);
-        self.try_hand_over(now, effects);
+        self.try_hand_over(effects);
     }
 
     #[expect(clippy::too_many_arguments, reason = "these are the fields of one message and its context")]
@@ -113,25 +116,49 @@ impl Core {
         let state = &mut self.peers[peer];
         state.rewound_in_round = self.round;
         state.next = common;
-        state.matched = state.matched.min(common);
+        // The window counts from here; what the follower acknowledged before is for the commit position alone.
+        state.matched = common;
+        // A read under way stays the only one; when it is answered the stream goes on from the new `next`.
+        state.flow = match (state.flow, is_exact) {
+            (Flow::Reading { id, .. }, _) => Flow::Reading { id, then_probe: !is_exact },
+            (_, true) => Flow::Stream,
+            (_, false) => Flow::Probe,
+        };
         if is_exact {
-            state.flow = Flow::Stream;
             self.send_stream(peer, effects);
         } else {
-            state.flow = Flow::Probe;
             self.send_empty_append(peer, effects);
         }
     }
 
-    pub(crate) fn on_log_read(&mut self, peer: NodeId, from: Position, frames: &[u8], effects: &mut Effects) {
+    pub(crate) fn on_log_read(
+        &mut self,
+        peer: NodeId,
+        id: u64,
+        from: Position,
+        frames: &[u8],
+        effects: &mut Effects,
+    ) {
         let Some(index) = self.peer_index(peer).filter(|_| self.role == Role::Leader) else { return };
-        if self.peers[index].flow != Flow::Reading || self.peers[index].next != from || frames.is_empty() {
+        let then_probe = match self.peers[index].flow {
+            Flow::Reading { id: awaited, then_probe } if awaited == id => then_probe,
+            // An answer to an earlier leadership; what it holds may have been cut since.
+            _ => return,
+        };
+        if then_probe {
+            self.peers[index].flow = Flow::Probe;
+            self.send_empty_append(index, effects);
             return;
         }
-        let to = Position(from.0 + frames.len() as u64);
         self.peers[index].flow = Flow::Stream;
-        self.send_append(index, from, to, FrameSource::Event, effects);
-        self.peers[index].next = to;
+        // The follower may have been moved back or forth while the read was under way.
+        if self.peers[index].next == from && !frames.is_empty() {
+            let to = Position(from.0 + frames.len() as u64);
+            self.send_append(index, from, to, FrameSource::Event, effects);
+            self.peers[index].next = to;
+        } else {
+            self.send_stream(index, effects);
+        }
     }
 
     /// Sends the first append of a leadership, or repeats it: the logs may part before it.
@@ -167,17 +194,17 @@ impl Core {
     fn send_stream(&mut self, peer: usize, effects: &mut Effects) {
         loop {
             let state = &self.peers[peer];
-            let inflight = state.next.0.saturating_sub(state.durable.max(state.matched).0);
-            let has_room = inflight < self.config.inflight_bytes_max;
+            let has_room = state.next.0 - state.matched.0 < self.config.inflight_bytes_max;
             if state.flow != Flow::Stream || state.next >= self.log.end() || !has_room {
                 return;
             }
             let from = state.next;
             if from < self.log.start() {
                 self.counters.catch_up_reads += 1;
-                self.peers[peer].flow = Flow::Reading;
-                let limit_bytes = self.config.block_bytes;
-                effects.push(Effect::ReadLog { peer: self.peers[peer].id, from, limit_bytes });
+                self.reads += 1;
+                let (id, limit_bytes) = (self.reads, self.config.block_bytes);
+                self.peers[peer].flow = Flow::Reading { id, then_probe: false };
+                effects.push(Effect::ReadLog { peer: self.peers[peer].id, id, from, limit_bytes });
                 return;
             }
             let to = self.log.block_end(from);

@@ -25,6 +25,7 @@ mod transfer;
 mod voter;
 
 pub use crate::admission::{Admitted, Proposal, Refusal};
+pub use crate::claim::ClaimMismatch;
 pub use crate::config::{Config, ConfigError, VOTERS_MAX};
 pub use crate::core::Core;
 pub use crate::effect::{Effect, Effects, FrameSource, Outgoing};

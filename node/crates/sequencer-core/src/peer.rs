@@ -9,8 +9,13 @@ pub(crate) enum Flow {
     Probe,
     /// `next` follows what the follower has; appends are pipelined without waiting.
     Stream,
-    /// Frames from `next` on are being read from segments.
-    Reading,
+    /// Frames are being read from segments; the answer to this read is awaited, and no other is asked for meanwhile.
+    Reading {
+        /// Of the read.
+        id: u64,
+        /// Meanwhile it turned out not to be known where the logs part: probe when the read is answered.
+        then_probe: bool,
+    },
 }
 
 /// Another voter as this node sees it. The leader's view of it is reset by each election.

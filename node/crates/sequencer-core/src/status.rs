@@ -40,6 +40,8 @@ pub struct Status {
     pub handing_over_to: Option<NodeId>,
     /// Nanoseconds by which the leader's timestamps are held back from its wall clock.
     pub clock_held_back_ns: u64,
+    /// Nanoseconds by which they are ahead of it, because an earlier leader's clock was.
+    pub clock_ahead_ns: u64,
     /// What happened so far.
     pub counters: Counters,
 }
@@ -65,12 +67,18 @@ pub struct Counters {
     pub catch_up_reads: u64,
     /// Appends whose frames did not verify; the valid frames before the damage were kept.
     pub damaged_appends: u64,
+    /// Frames in appends that exceed the own block: this node's `block_bytes` is too small for the log it follows.
+    pub frames_too_large: u64,
+    /// Frames in appends of a kind or version this software does not know: upgrade it.
+    pub frames_unsupported: u64,
     /// Messages from nodes outside the cluster, or that make no sense in the state they met.
     pub dropped_messages: u64,
     /// Claims settled by a leader's log.
     pub claims_repaired: u64,
     /// Claims settled because all voters said what they hold.
     pub claims_settled: u64,
+    /// Claims given up by an operator's decision.
+    pub claims_given_up: u64,
     /// Jumps of the wall clock against the monotonic clock beyond the bound.
     pub clock_jumps: u64,
 }

@@ -71,12 +71,12 @@ impl Core {
         let deadline_ns = now.monotonic_ns + self.config.election_timeout_ns;
         self.transfer = Some(Transfer { target, deadline_ns, told: false });
         self.flush(effects);
-        self.try_hand_over(now, effects);
+        self.try_hand_over(effects);
         Ok(())
     }
 
     /// Tells the target once it holds everything.
-    pub(crate) fn try_hand_over(&mut self, _now: Now, effects: &mut Effects) {
+    pub(crate) fn try_hand_over(&mut self, effects: &mut Effects) {
         let end = self.end();
         let Some(transfer) = self.transfer.as_mut().filter(|transfer| !transfer.told) else { return };
         let target = transfer.target;

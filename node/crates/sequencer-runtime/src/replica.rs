@@ -8,18 +8,19 @@
 //! that stands before it is durable.
 
 use sequencer_core::{
-    Admitted, Config, Core, Effect, Effects, Event, FrameSource, Now, Outgoing, Proposal, Refusal, Restored,
-    Status, TransferError, VOTERS_MAX,
+    Admitted, ClaimMismatch, Config, ConfigError, Core, Effect, Effects, Event, FrameSource, Now, Outgoing,
+    Proposal, Refusal, Restored, Status, TransferError, VOTERS_MAX,
 };
-use sequencer_storage::{Disk, Log, Options, Recovered, RecoveryReport, StorageError};
+use sequencer_storage::{Disk, Log, Options, Recovered, RecoveryReport, StorageError, frame_room};
 use sequencer_wire::{
-    Envelope, NodeId, PeerMessage, Position, Term, WireError, decode_peer, encode_append_header, encode_peer,
+    Envelope, LogEnd, NodeId, PeerMessage, Position, Term, WireError, decode_peer, encode_append_header,
+    encode_peer,
 };
 
 use crate::error::ReplicaError;
 use crate::host::Host;
 
-/// Settings of one member. Cluster and id stand in `core` only; the log's are derived.
+/// Settings of one member. Cluster and id must be the same in both parts, and a segment must hold the largest frame.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Consensus.
@@ -28,10 +29,29 @@ pub struct Settings {
     pub storage: Options,
 }
 
+impl Settings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |path, found: u64, expected| Err(ConfigError { path, found, expected });
+        if self.storage.cluster != self.core.cluster {
+            return refuse("storage.cluster", 0, "it must be the cluster of the core");
+        }
+        if self.storage.node != self.core.id {
+            return refuse("storage.node", u64::from(self.storage.node.0), "it must be the id of the core");
+        }
+        if self.core.block_bytes as u64 > frame_room(self.storage.segment_bytes) {
+            // Otherwise one message could be admitted that no node can store.
+            let block_bytes = self.core.block_bytes as u64;
+            return refuse("core.block_bytes", block_bytes, "a segment must hold a frame of that size");
+        }
+        Ok(())
+    }
+}
+
 /// A read for a follower that the core asked for.
 #[derive(Debug, Clone, Copy)]
 struct PendingRead {
     peer: NodeId,
+    id: u64,
     from: Position,
     limit_bytes: usize,
 }
@@ -57,6 +77,7 @@ impl<D: Disk> Replica<D> {
     /// [`ReplicaError::Storage`] when the log is another node's, or damaged beyond what peers can repair.
     pub fn open(disk: D, settings: Settings, now: Now) -> Result<(Self, RecoveryReport), ReplicaError> {
         settings.core.validate()?;
+        settings.check()?;
         let (log, recovered) = Log::open(disk, settings.storage)?;
         let Recovered { hard_state, terms, end, last_timestamp_ns, report } = recovered;
         let restored = Restored { hard_state, terms, end: end.position, last_timestamp_ns };
@@ -146,7 +167,7 @@ impl<D: Disk> Replica<D> {
             return Ok(0);
         }
         let limit_bytes = limit_bytes.min((readable.0 - from.0) as usize);
-        Ok(self.log.read(from, limit_bytes, into)?)
+        self.read_stored(from, limit_bytes, into)
     }
 
     /// Appends stored whole frames from `from` on to `into`, committed or not; for tools and checkers, never for readers.
@@ -159,16 +180,42 @@ impl<D: Disk> Replica<D> {
         limit_bytes: usize,
         into: &mut Vec<u8>,
     ) -> Result<usize, ReplicaError> {
-        Ok(self.log.read(from, limit_bytes, into)?)
+        if self.failed {
+            return Err(ReplicaError::Failed);
+        }
+        let outcome = self.log.read(from, limit_bytes, into);
+        // A reader that asks for what is not there is no reason to stop; a node that cannot read its own log is.
+        if let Err(StorageError::Disk(_) | StorageError::DamagedFrame { .. }) = outcome {
+            self.failed = true;
+        }
+        Ok(outcome?)
     }
 
-    /// Prepares what would otherwise delay an append: the next segment. For idle moments.
+    /// Prepares what would otherwise delay an append: the next segment. For idle moments. False when there is no room for one,
+    /// which is no reason to stop before an append needs it, but one to call for help.
     ///
     /// # Errors
     /// [`ReplicaError`] when the own disk failed.
-    pub fn maintain(&mut self, now: Now, host: &mut impl Host) -> Result<(), ReplicaError> {
-        let outcome = self.log.maintain();
-        self.or_fail(outcome, now, host)
+    pub fn maintain(&mut self, now: Now, host: &mut impl Host) -> Result<bool, ReplicaError> {
+        match self.log.maintain() {
+            Err(StorageError::Full { .. }) => Ok(false),
+            outcome => self.or_fail(outcome, now, host).map(|()| true),
+        }
+    }
+
+    /// Gives a claim up by an operator's decision; see [`Core::give_up_claim`].
+    ///
+    /// # Errors
+    /// The inner error when another claim or none stands, the outer when the own disk failed.
+    pub fn give_up_claim(
+        &mut self,
+        end: LogEnd,
+        now: Now,
+        host: &mut impl Host,
+    ) -> Result<Result<(), ClaimMismatch>, ReplicaError> {
+        let outcome = self.core.give_up_claim(end, &mut self.effects);
+        self.carry_out(&[], now, host)?;
+        Ok(outcome)
     }
 
     /// Stops cleanly: all is synced, and the next start knows it.
@@ -223,12 +270,12 @@ impl<D: Disk> Replica<D> {
         self.effects = effects;
         self.effects.clear();
         self.or_fail(outcome, now, host)?;
-        while let Some(PendingRead { peer, from, limit_bytes }) = self.reads.pop() {
+        while let Some(PendingRead { peer, id, from, limit_bytes }) = self.reads.pop() {
             let mut read = std::mem::take(&mut self.read);
             read.clear();
             let outcome = self.log.read(from, limit_bytes, &mut read);
             self.or_fail(outcome, now, host)?;
-            let outcome = self.step(Event::LogRead { peer, from, frames: &read }, now, host);
+            let outcome = self.step(Event::LogRead { peer, id, from, frames: &read }, now, host);
             self.read = read;
             outcome?;
         }
@@ -247,8 +294,8 @@ impl<D: Disk> Replica<D> {
                 self.send(to, term, message, frames, host);
                 Ok(())
             }
-            Effect::ReadLog { peer, from, limit_bytes } => {
-                self.reads.push(PendingRead { peer, from, limit_bytes });
+            Effect::ReadLog { peer, id, from, limit_bytes } => {
+                self.reads.push(PendingRead { peer, id, from, limit_bytes });
                 Ok(())
             }
             Effect::Committed { .. } | Effect::RoleChanged { .. } => Ok(()),

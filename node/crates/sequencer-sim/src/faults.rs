@@ -1,11 +1,11 @@
 //! The faults: what each kind does to the world.
 
 use sequencer_core::Role;
-use sequencer_storage::{Durability, Operation};
+use sequencer_storage::{Disk, Durability, Operation, frame_room};
 use serde_json::json;
 
 use crate::network::Weather;
-use crate::node::Down;
+use crate::node::{Down, SEGMENT_BYTES};
 use crate::profile::{Fault, MS, Moment};
 use crate::world::{Action, World};
 
@@ -89,6 +89,7 @@ impl World {
                 self.nodes[node].disk.fail_next(operation);
             }
             Fault::FlipBit => self.flip_bit(),
+            Fault::DamageTail => self.damage_tail(),
         }
     }
 
@@ -213,14 +214,42 @@ impl World {
         }
     }
 
+    /// A node whose disk may be damaged without damaging a majority.
+    fn pick_victim(&mut self) -> Option<usize> {
+        let count = self.profile.victims.len() as u64;
+        let victim = *self.profile.victims.get(self.rng.below(count) as usize)?;
+        let is_spared = self.profile.durability == Durability::Memory && !self.may_lose_another(victim);
+        (!is_spared).then_some(victim)
+    }
+
+    fn damage_tail(&mut self) {
+        let Some(victim) = self.pick_victim() else { return };
+        let state = &mut self.nodes[victim];
+        let Some(durable) = state.replica.as_ref().map(|replica| replica.status().durable.position) else {
+            return;
+        };
+        let names = state.disk.list().unwrap_or_default();
+        let bases = names.iter().filter_map(|name| name.strip_suffix(".segment")?.parse::<u64>().ok());
+        let Some(base) = bases.filter(|base| *base < durable.0).max() else { return };
+        let back = 1 + self.rng.below(400.min(durable.0 - base));
+        let byte = SEGMENT_BYTES - frame_room(SEGMENT_BYTES) + durable.0 - base - back;
+        if state.disk.flip_bit(&format!("{base:020}.segment"), byte, self.rng.below(8) as u8) {
+            self.stats.hit("damaged tails");
+            state.was_damaged = true;
+            let leader = self.leader();
+            self.take_down(victim, None);
+            // Often it is back before anybody has noticed, and does not hear the leader.
+            if let Some(leader) = leader.filter(|_| self.rng.coin()) {
+                self.network.block(leader, victim);
+                self.calm_later(true);
+                let delay = self.rng.below(20 * MS);
+                self.schedule(delay, Action::Start { node: victim });
+            }
+        }
+    }
+
     fn flip_bit(&mut self) {
-        if self.profile.victims.is_empty() {
-            return;
-        }
-        let victim = self.profile.victims[self.rng.below(self.profile.victims.len() as u64) as usize];
-        if self.profile.durability == Durability::Memory && !self.may_lose_another(victim) {
-            return;
-        }
+        let Some(victim) = self.pick_victim() else { return };
         // Mostly the log; sometimes anything.
         let anything = self.rng.below(10) == 0;
         let state = &mut self.nodes[victim];

@@ -9,7 +9,7 @@ use crate::outside::Traced;
 use crate::profile::{ELECTION_TIMEOUT_NS, HEARTBEAT_NS, MS, Profile};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(*b"simulatedcluster");
-const SEGMENT_BYTES: u64 = 16 << 10;
+pub(crate) const SEGMENT_BYTES: u64 = 16 << 10;
 
 /// Why a node does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

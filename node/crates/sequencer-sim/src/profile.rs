@@ -53,10 +53,12 @@ pub(crate) enum Fault {
     DiskError,
     /// A bit of a file flips, in the cache and on the disk.
     FlipBit,
+    /// A process dies and a bit of what it acknowledged last flips: damage that looks like a torn tail.
+    DamageTail,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 17] = [
+    pub(crate) const ALL: [Fault; 18] = [
         Fault::CrashProcess,
         Fault::LosePower,
         Fault::LoseAllPower,
@@ -74,12 +76,13 @@ impl Fault {
         Fault::FullDisk,
         Fault::DiskError,
         Fault::FlipBit,
+        Fault::DamageTail,
     ];
 
     /// How likely a seed has this fault at all, in percent.
     fn percent(self) -> u64 {
         match self {
-            Fault::FlipBit | Fault::FullDisk | Fault::DiskError => 25,
+            Fault::FlipBit | Fault::DamageTail | Fault::FullDisk | Fault::DiskError => 25,
             Fault::LoseAllPower => 35,
             _ => 50,
         }
@@ -174,6 +177,15 @@ impl Profile {
                 if !stays {
                     intervals[fault as usize] = None;
                 }
+            }
+        }
+        // Disks are slow and what was acknowledged last is damaged again and again: nodes doubt what they hold while others
+        // still count on it. Little else happens.
+        let doubts = !rotates && voters > 2 && durability == Durability::Fsync && rng.below(100) < 15;
+        if doubts {
+            intervals = [None; Fault::ALL.len()];
+            for fault in [Fault::DamageTail, Fault::SlowDisk, Fault::Isolate, Fault::OneWayPartition] {
+                intervals[fault as usize] = Some((100 + rng.below(500)) * MS);
             }
         }
         // Frames of one size, that of a new-term frame, line up with whatever an earlier history left in their place.

@@ -140,7 +140,7 @@ pub(crate) fn describe_effect(effect: &Effect, core: &Core) -> (&'static str, Va
         Effect::Send { to, term, ref message } => {
             ("send", json!({"to": to.0, "m": describe_outgoing(term, message, core)}))
         }
-        Effect::ReadLog { peer, from, limit_bytes } => {
+        Effect::ReadLog { peer, from, limit_bytes, .. } => {
             ("read_log", json!({"peer": peer.0, "from": from.0, "limit_bytes": limit_bytes}))
         }
         Effect::Committed { position } => ("commit", json!({"to": position.0})),

@@ -216,7 +216,8 @@ impl World {
 
     fn pick_target(&mut self, fault: Fault) -> usize {
         let any = self.rng.below(self.nodes.len() as u64) as usize;
-        if fault == Fault::Isolate && self.rng.below(4) > 0 { self.leader().unwrap_or(any) } else { any }
+        let hurts_leaders = matches!(fault, Fault::Isolate | Fault::SlowDisk);
+        if hurts_leaders && self.rng.below(4) > 0 { self.leader().unwrap_or(any) } else { any }
     }
 
     fn schedule_strike(&mut self, fault: Fault) {

@@ -30,7 +30,7 @@ mod watermark;
 pub use disk::{Disk, DiskError, Operation, SECTOR_BYTES, SyncId};
 pub use error::{CorruptionCause, StorageError};
 pub use file_disk::{FileDisk, FileHandle};
-pub use log::Log;
+pub use log::{Log, frame_room};
 pub use options::{Durability, Options, SEGMENT_BYTES_DEFAULT};
 pub use recovery::{Recovered, RecoveryReport};
 pub use sequencer_wire::{Claim, HardState};

@@ -21,6 +21,11 @@ use crate::sector;
 use crate::segment::{FRAMES_AT, Segment};
 use crate::watermark::Watermark;
 
+/// Bytes of frames that a segment of `segment_bytes` holds, and so the largest frame.
+pub const fn frame_room(segment_bytes: u64) -> u64 {
+    segment_bytes.saturating_sub(FRAMES_AT)
+}
+
 /// The one log of a node, over a disk of its own.
 pub struct Log<D: Disk> {
     pub(crate) disk: D,
@@ -196,7 +201,7 @@ impl<D: Disk> Log<D> {
 
     /// Room for frames in an empty segment, in bytes.
     pub(crate) fn room(&self) -> u64 {
-        self.options.segment_bytes - FRAMES_AT
+        frame_room(self.options.segment_bytes)
     }
 
     /// Term of the byte before `position`.

@@ -136,6 +136,8 @@ impl<D: Disk> Log<D> {
             // What the watermark calls synced was in the page cache only.
             log.first_unsynced = 0;
             if log.options.durability == Durability::Fsync {
+                // Nor is it sure that what was written back since then arrived.
+                log.durable = Position::START;
                 log.sync_unsynced()?;
             }
         }
