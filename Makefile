@@ -95,7 +95,7 @@ sim-teeth: setup  ## Plant each known bug in turn; the simulator must find every
 	$(CARGO) run --features teeth $(SIMULATOR) -- teeth
 
 bench-core: setup  ## Measure the append path of core and storage in one thread, and the recovery scan.
-	$(CARGO) bench --locked -p sequencer-sim --bench core
+	$(CARGO) bench --locked -p sequencer-runtime --bench core
 
 soak: setup  ## The long form: SOAK_SEEDS=50000, each bug from five first seeds, SOAK_FUZZ_SECONDS=600 of fuzzing.
 	$(CARGO) run $(SIMULATOR) -- run --seeds $(SOAK_SEEDS)

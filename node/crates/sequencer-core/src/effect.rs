@@ -17,7 +17,8 @@ use crate::status::Role;
 pub enum Effect {
     /// Make term, vote and claim durable; blocks what follows.
     SaveHardState(HardState),
-    /// Remove the log's bytes from `to` on, durably, before anything is written there again.
+    /// Remove the log's bytes from `to` on, durably, before anything is written there again. What a deposed leader admitted and
+    /// never flushed is cut too, though storage was never handed it: the stored log may then end at or before `to`.
     Cut {
         /// The new end of the log.
         to: Position,

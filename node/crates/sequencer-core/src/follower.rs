@@ -156,12 +156,9 @@ impl Core {
         self.terms.cut(to);
         self.durable = self.durable.min(to);
         self.leader_matched = self.leader_matched.min(to);
-        // Frames of this very step may not have been handed to storage yet; then storage has nothing to cut there.
-        if self.written > to {
-            self.written = to;
-            self.save(effects);
-            effects.push(Effect::Cut { to });
-        }
+        self.written = self.written.min(to);
+        self.save(effects);
+        effects.push(Effect::Cut { to });
     }
 
     fn follow_commit(&mut self, commit: Position, effects: &mut Effects) {

@@ -285,7 +285,9 @@ impl<D: Disk> Replica<D> {
     fn act(&mut self, effect: &Effect, frames: &[u8], host: &mut impl Host) -> Result<(), StorageError> {
         match *effect {
             Effect::SaveHardState(state) => self.log.save_hard_state(&state),
-            Effect::Cut { to } => self.log.cut(to),
+            Effect::Cut { to } if to < self.log.end() => self.log.cut(to),
+            // Only what was never handed to storage is gone.
+            Effect::Cut { .. } => Ok(()),
             Effect::Write { from, to } => {
                 assert!(self.log.end() == from, "a write at {from} does not continue the stored log");
                 self.core.log_bytes(from, to).try_for_each(|bytes| self.log.append(&[bytes]))
