@@ -106,7 +106,8 @@ soak: setup  ## The long form: SOAK_SEEDS=50000, each bug from five first seeds,
 replay: setup  ## Run the one seed SEED=1 again and print every event as a readable trace.
 	$(CARGO) run --quiet $(SIMULATOR) -- replay --seed $(SEED) --trace
 
-demo: replay  ## Show one simulated cluster as it elects, replicates, fails and heals; today the trace of `make replay`.
+demo: setup  ## Show how one simulated cluster, SEED=1, elects, fails and heals; `make replay` shows every event.
+	$(CARGO) run --quiet $(SIMULATOR) -- replay --seed $(SEED) --story
 
 clean:  ## Remove what was built and installed in this directory.
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis node/target

@@ -13,18 +13,32 @@
 //! the highest answer once all voters have answered. It may not while any voter knows of damage to acknowledged bytes,
 //! because readable bytes may lie behind that damage.
 //!
-//! A leader answers with the end of its whole log, durable or not: it may still count an acknowledgement that the asker gave
-//! before its crash, and commit those bytes as soon as its own disk has them. Others answer with what is durable.
+//! An acknowledgement that the asker gave before its crash may still be on its way, and bytes may be committed with it after
+//! some have answered. Therefore the question is asked in a new term, as a vote is, and whoever answers moves to that term
+//! first: from then on it neither adds to a commit of an older term nor leads one. Whoever leads, or hears a leader, does not
+//! answer; the leader's log settles the claim.
+//!
+//! Invariant: with X the log ends in the answers, every byte of an older term that is or will be committed lies at or below
+//! the highest of X. For it was counted from the asker and from at least one other voter, and that one had it durable
+//! before it answered.
 //!
 //! Source of the idea: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018.
 
-use sequencer_wire::{LogEnd, LogHealth, NodeId};
+use sequencer_wire::{LogEnd, LogHealth, NodeId, Term};
 use thiserror::Error;
 
 use crate::core::Core;
 use crate::effect::{Effects, Outgoing};
+use crate::event::Now;
 use crate::peer::Reported;
-use crate::status::Role;
+
+/// The newest question to all voters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inquiry {
+    nonce: u64,
+    /// Answers of an older term do not count.
+    term: Term,
+}
 
 /// A claim to be given up is not the one that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -69,27 +83,50 @@ impl Core {
             return;
         }
         let nonce = self.random.next();
-        self.inquiry = Some(nonce);
+        let term = Term(self.term.0 + 1);
+        self.inquiry = Some(Inquiry { nonce, term });
         for peer in &mut self.peers {
             peer.reported = None;
         }
-        self.broadcast(self.term, Outgoing::StatusRequest { nonce }, effects);
+        self.broadcast(term, Outgoing::StatusRequest { nonce }, effects);
         // A lone voter has its answer already.
         self.settle_claim_by_reports();
     }
 
-    pub(crate) fn on_status_request(&mut self, from: NodeId, nonce: u64, effects: &mut Effects) {
+    pub(crate) fn on_status_request(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        nonce: u64,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        if self.is_leader_alive(now) {
+            return;
+        }
+        self.adopt_higher_term(term, now, effects);
         let health = match self.claim {
             None => LogHealth::Clean,
             Some(claim) if claim.damaged => LogHealth::Damaged,
             Some(_) => LogHealth::Doubtful,
         };
-        let last = if self.role == Role::Leader { self.end() } else { self.durable_end() };
+        let last = self.durable_end();
         self.send(from, Outgoing::StatusResponse { nonce, health, last }, effects);
     }
 
-    pub(crate) fn on_status_response(&mut self, peer: usize, nonce: u64, health: LogHealth, last: LogEnd) {
-        if self.inquiry == Some(nonce) {
+    #[expect(clippy::too_many_arguments, reason = "these are the fields of one message and its context")]
+    pub(crate) fn on_status_response(
+        &mut self,
+        peer: usize,
+        term: Term,
+        nonce: u64,
+        health: LogHealth,
+        last: LogEnd,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        self.adopt_higher_term(term, now, effects);
+        if self.inquiry.is_some_and(|inquiry| inquiry.nonce == nonce && inquiry.term <= term) {
             self.peers[peer].reported = Some(Reported { last, damaged: health == LogHealth::Damaged });
             self.settle_claim_by_reports();
         }

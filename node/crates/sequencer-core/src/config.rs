@@ -24,7 +24,8 @@ pub struct Config {
     pub election_timeout_ns: u64,
     /// Nanoseconds between heartbeats of a leader; at most a third of the election time-out.
     pub heartbeat_ns: u64,
-    /// Bytes of one block of the log buffer, and so of the largest append message; at least one frame fits.
+    /// Bytes of one block of the log buffer, and so of the largest frame and append message. The same on all members: a member
+    /// with smaller blocks could never take a larger frame from its leader.
     pub block_bytes: usize,
     /// Blocks in the log buffer. A follower further behind than this is served from segments.
     pub blocks: usize,

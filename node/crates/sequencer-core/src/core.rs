@@ -2,6 +2,7 @@
 
 use sequencer_wire::{Claim, Envelope, HardState, LogEnd, NodeId, PeerMessage, Position, Term, TermTable};
 
+use crate::claim::Inquiry;
 use crate::config::{Config, ConfigError};
 use crate::effect::{Effect, Effects, Outgoing};
 use crate::event::{Event, Now};
@@ -52,7 +53,7 @@ pub struct Core {
     /// Follower: newest round of the leader that was seen.
     pub(crate) leader_round: u64,
     /// The newest status inquiry; answers to others are ignored.
-    pub(crate) inquiry: Option<u64>,
+    pub(crate) inquiry: Option<Inquiry>,
 
     /// Leader: where its term begins in the log.
     pub(crate) term_start: Position,
@@ -140,13 +141,13 @@ impl Core {
         self.log.slices(from, to)
     }
 
-    /// End of what may be shown to readers: committed and held here.
+    /// End of what may be shown to readers: committed, and handed to the own storage.
     pub fn readable_end(&self) -> Position {
         use sequencer_wire::teeth::{self, Bug};
         if teeth::is_active(Bug::ServePastCommit) {
             return self.log.end();
         }
-        self.commit.min(self.log.end())
+        self.commit.min(self.written)
     }
 
     /// The log's terms and where they start.
@@ -250,9 +251,9 @@ impl Core {
                 self.on_append_rejected(peer, term, previous, end, round, terms, now, effects);
             }
             PeerMessage::TimeoutNow { end } => self.on_timeout_now(from, term, end, now, effects),
-            PeerMessage::StatusRequest { nonce } => self.on_status_request(from, nonce, effects),
+            PeerMessage::StatusRequest { nonce } => self.on_status_request(from, term, nonce, now, effects),
             PeerMessage::StatusResponse { nonce, health, last } => {
-                self.on_status_response(peer, nonce, health, last);
+                self.on_status_response(peer, term, nonce, health, last, now, effects);
             }
         }
     }

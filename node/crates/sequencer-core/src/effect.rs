@@ -161,7 +161,8 @@ pub enum FrameSource {
     Event,
 }
 
-/// The effects of one or more steps, in order. Reused, so that steps allocate nothing in the steady state.
+/// The effects of one step, in order. Reused, so that steps allocate nothing in the steady state. Ranges of the log buffer that
+/// they name must be carried out before the next step or proposal.
 #[derive(Debug, Default)]
 pub struct Effects {
     list: Vec<Effect>,

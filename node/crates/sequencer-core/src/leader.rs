@@ -45,7 +45,7 @@ impl Core {
         }
         // Followers first: their disks work while the leader's does.
         for index in 0..self.peers.len() {
-            self.send_stream(index, effects);
+            self.send_stream(index, self.log.end(), effects);
             let peer = &self.peers[index];
             if peer.flow == Flow::Stream && peer.commit_sent < self.commit {
                 self.send_empty_append(index, effects);
@@ -66,7 +66,8 @@ impl Core {
         if self.role != Role::Leader || term != self.term {
             return;
         }
-        if matched > self.log.end() || durable > matched {
+        // Nothing is sent before it is handed to the own storage, or in the same step.
+        if matched > self.written || durable > matched {
             self.counters.dropped_messages += 1;
             return;
         }
@@ -88,7 +89,7 @@ impl Core {
             state.durable = durable;
             self.advance_commit(effects);
         }
-        self.send_stream(peer, effects);
+        self.send_stream(peer, self.written, effects);
         self.try_hand_over(effects);
     }
 
@@ -125,7 +126,7 @@ impl Core {
             (_, false) => Flow::Probe,
         };
         if is_exact {
-            self.send_stream(peer, effects);
+            self.send_stream(peer, self.written, effects);
         } else {
             self.send_empty_append(peer, effects);
         }
@@ -157,7 +158,7 @@ impl Core {
             self.send_append(index, from, to, FrameSource::Event, effects);
             self.peers[index].next = to;
         } else {
-            self.send_stream(index, effects);
+            self.send_stream(index, self.written, effects);
         }
     }
 
@@ -190,12 +191,12 @@ impl Core {
         }
     }
 
-    /// Sends what the follower's window allows.
-    fn send_stream(&mut self, peer: usize, effects: &mut Effects) {
+    /// Sends what the follower's window allows, up to `limit`. Between flushes that is what storage has been handed.
+    fn send_stream(&mut self, peer: usize, limit: Position, effects: &mut Effects) {
         loop {
             let state = &self.peers[peer];
             let has_room = state.next.0 - state.matched.0 < self.config.inflight_bytes_max;
-            if state.flow != Flow::Stream || state.next >= self.log.end() || !has_room {
+            if state.flow != Flow::Stream || state.next >= limit || !has_room {
                 return;
             }
             let from = state.next;
@@ -207,7 +208,7 @@ impl Core {
                 effects.push(Effect::ReadLog { peer: self.peers[peer].id, id, from, limit_bytes });
                 return;
             }
-            let to = self.log.block_end(from);
+            let to = self.log.block_end(from).min(limit);
             self.send_append(peer, from, to, FrameSource::Buffer, effects);
             self.peers[peer].next = to;
         }

@@ -4,7 +4,7 @@
 //! events in the same order give the same effects for ever. What does not: sockets, files, threads, clocks and global
 //! randomness, which live in `sequencer-runtime` and `sequencer-storage`, and the meaning of payloads.
 //!
-//! Reading order: `docs/internals/consensus.md`, then [`Event`], [`Effect`], `election`, `follower`, `leader`.
+//! Reading order: `docs/internals/consensus.md`, then [`Event`], [`Effect`], `campaign`, `voter`, `follower`, `leader`, `claim`.
 
 mod admission;
 mod campaign;

@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// Whether this node leads, or heard the leader within the shortest election time-out.
-    fn is_leader_alive(&self, now: Now) -> bool {
+    pub(crate) fn is_leader_alive(&self, now: Now) -> bool {
         self.role == Role::Leader
             || self
                 .leader_heard_ns

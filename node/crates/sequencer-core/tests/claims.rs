@@ -157,12 +157,19 @@ fn a_status_answer_tells_the_health_and_the_durable_end() {
         let mut node = node(3, &image, claim);
         let (previous, frames) = (image.end(), longer.from(image.len()));
         node.hear(2, 2, PeerMessage::Append { previous, commit: Position(0), round: 1, frames }, at(0));
-        let effects = node.hear(3, 2, PeerMessage::StatusRequest { nonce: 77 }, at(0));
-        let last = image.end();
-        assert_eq!(sends(&effects), [(3, 2, Outgoing::StatusResponse { nonce: 77, health, last })]);
-        // And it moves nobody's term.
-        node.hear(3, 9, PeerMessage::StatusRequest { nonce: 78 }, at(0));
+        // While it hears a leader it does not answer; the leader's log will settle the claim.
+        assert_eq!(node.hear(3, 3, PeerMessage::StatusRequest { nonce: 76 }, at(1)), []);
         assert_eq!(node.core.status().term, Term(2));
+        // Later it answers in the term of the question, saved before, or in its own when that is newer.
+        for (asked, answered) in [(3, 3), (9, 9), (5, 9)] {
+            let effects = node.hear(3, asked, PeerMessage::StatusRequest { nonce: 77 }, at(5000));
+            let last = image.end();
+            assert_eq!(
+                sends(&effects),
+                [(3, answered, Outgoing::StatusResponse { nonce: 77, health, last })]
+            );
+            assert_eq!(node.core.status().term, Term(answered));
+        }
     }
 }
 
@@ -197,13 +204,13 @@ fn a_claim_is_lowered_to_the_highest_answer_once_all_voters_have_answered() {
             [2, 3].into_iter().zip(answers).filter_map(|(peer, answer)| Some((peer, answer?)))
         {
             assert_eq!(node.core.status().claim, claim(claimed, false), "one answer is not enough");
-            effects = node.hear(peer, 2, answer(nonce, health, last), at(700));
+            effects.extend(node.hear(peer, 3, answer(nonce, health, last), at(700)));
         }
         assert_eq!(node.core.status().claim, expected, "{answers:?}");
         let is_settled = expected != claim(claimed, false);
         assert_eq!(node.core.status().counters.claims_settled, u64::from(is_settled));
-        let saved = HardState { term: Term(2), vote: None, claim: expected };
-        assert_eq!(effects.contains(&Effect::SaveHardState(saved)), is_settled);
+        let saved = HardState { term: Term(3), vote: None, claim: expected };
+        assert!(!is_settled || effects.contains(&Effect::SaveHardState(saved)));
         assert_eq!(node.saved.claim, expected);
         // Without a claim it campaigns again; with one it asks again.
         let now = at_ns(node.core.next_deadline_ns());
@@ -218,13 +225,16 @@ fn answers_of_an_earlier_inquiry_or_of_one_voter_twice_settle_nothing() {
     let claimed = claim(end(1, 800), false);
     let mut node = node(3, &Image::default(), claimed);
     let old = ask(&mut node).expect("it asks");
-    node.hear(2, 1, answer(old, LogHealth::Clean, LogEnd::default()), at(700));
+    node.hear(2, 2, answer(old, LogHealth::Clean, LogEnd::default()), at(700));
     let nonce = ask(&mut node).expect("it asks again");
-    for (peer, nonce) in [(3, old), (2, old), (2, nonce), (2, nonce), (3, nonce + 1)] {
-        node.hear(peer, 1, answer(nonce, LogHealth::Clean, LogEnd::default()), at(1400));
+    // The second question is asked in term 3; an answer of an older term proves nothing.
+    for (peer, term, nonce) in
+        [(3, 3, old), (2, 3, old), (2, 3, nonce), (2, 3, nonce), (3, 3, nonce + 1), (3, 2, nonce)]
+    {
+        node.hear(peer, term, answer(nonce, LogHealth::Clean, LogEnd::default()), at(1400));
         assert_eq!(node.core.status().claim, claimed, "{peer} {nonce}");
     }
-    node.hear(3, 1, answer(nonce, LogHealth::Clean, LogEnd::default()), at(1400));
+    node.hear(3, 3, answer(nonce, LogHealth::Clean, LogEnd::default()), at(1400));
     assert_eq!(node.core.status().claim, None);
 }
 
@@ -234,7 +244,7 @@ fn a_voters_newer_answer_replaces_its_older_one() {
     let mut node = node(3, &Image::default(), claimed);
     let nonce = ask(&mut node).expect("it asks");
     for (peer, health) in [(2, LogHealth::Clean), (2, LogHealth::Damaged), (3, LogHealth::Clean)] {
-        node.hear(peer, 1, answer(nonce, health, LogEnd::default()), at(700));
+        node.hear(peer, 2, answer(nonce, health, LogEnd::default()), at(700));
         assert_eq!(node.core.status().claim, claimed);
     }
 }

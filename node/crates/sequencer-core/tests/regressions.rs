@@ -2,9 +2,9 @@
 
 mod kit;
 
-use kit::{Image, Node, at, at_ns, config, end, sends};
-use sequencer_core::{Claim, Config, Effect, Effects, Event, HardState, Outgoing, Role};
-use sequencer_wire::{LogEnd, LogHealth, PeerMessage, Term};
+use kit::{Cluster, Image, Node, at, at_ns, commits, config, end};
+use sequencer_core::{Claim, Config, Effect, Effects, Event, HardState, Role};
+use sequencer_wire::{LogEnd, LogHealth, PeerMessage, Position, Term};
 
 /// Without an upper bound the first deadline overflowed, and the log buffer asked for more memory than there is.
 #[test]
@@ -104,18 +104,15 @@ fn the_stored_log_is_read_from_frame_boundaries_only() {
     assert!(follower.stored == leader.stored);
 }
 
-/// A doubtful node asks what others hold. A leader whose own disk is slow may still count the acknowledgement that the node
-/// gave before its crash; had it answered with its durable end only, the claim would have been dropped and the bytes, once
-/// committed, could have been lost with the leader.
+/// A leader may still count an acknowledgement that the asker gave before its crash. It does not answer: its log settles the
+/// claim, and an answer by its durable end alone would let the claim go too early.
 #[test]
-fn a_leader_answers_an_inquiry_with_all_that_it_may_still_commit() {
+fn a_leader_does_not_answer_an_inquiry() {
     let mut leader = Node::leader(config(1, 3), &Image::default(), at(0));
     let status = leader.core.status();
     assert!(status.role == Role::Leader);
-    assert!(status.durable < status.end);
-    let effects = leader.hear(2, status.term.0, PeerMessage::StatusRequest { nonce: 9 }, at(1));
-    let answer = Outgoing::StatusResponse { nonce: 9, health: LogHealth::Clean, last: status.end };
-    assert_eq!(sends(&effects), [(2, status.term.0, answer)]);
+    assert_eq!(leader.hear(2, status.term.0 + 1, PeerMessage::StatusRequest { nonce: 9 }, at(1)), []);
+    assert_eq!(leader.core.status().role, Role::Leader);
 }
 
 /// Only an operator can go on when the copies that could settle a claim are gone; the order names the claim.
@@ -143,4 +140,103 @@ fn a_term_that_no_cluster_reaches_is_not_followed() {
     assert_eq!(node.core.status().counters.dropped_messages, 1);
     node.hear(2, 1 << 40, request, at(0));
     assert_eq!(node.core.status().term, Term(1 << 40));
+}
+
+/// Member 3 answers the inquiry before it has the bytes, the leader after it has lost them; in between they were committed by
+/// an acknowledgement that the inquirer sent before its crash.
+#[test]
+fn a_claim_is_not_lowered_below_what_was_committed_while_the_answers_came_in() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(1);
+    let base = cluster.status(1).commit.0;
+    // B reaches member 2 alone, which syncs it. Its acknowledgement is late.
+    let end_b = cluster.propose(1, 40);
+    cluster.flush(1);
+    let to_2 = cluster.take(|mail| mail.to == 2);
+    let to_3 = cluster.take(|mail| mail.to == 3);
+    cluster.deliver(&to_2);
+    cluster.sync(2);
+    let late = cluster.take(|mail| mail.from == 2);
+    // Member 2 crashes and cannot read B any more; storage claims it.
+    let image = Image::parse(&cluster.node(2).stored.clone()[..base as usize]);
+    let mut hard_state = cluster.node(2).saved;
+    hard_state.claim = Some(Claim { end: end(1, end_b), damaged: false });
+    let now = cluster.now;
+    *cluster.node(2) = Node::with(config(2, 3), &image, hard_state, now);
+    // It hears nothing for a time-out, in which the leader is alive: member 3 answers its heartbeats.
+    while cluster.node(2).core.next_deadline_ns() > cluster.now.monotonic_ns {
+        cluster.heartbeat(1);
+        let mail = cluster.take(|mail| mail.to == 3);
+        cluster.take(|_| true);
+        let mail: Vec<_> = mail.into_iter().filter(|mail| !mail.has_frames()).collect();
+        cluster.deliver(&mail);
+        // Of the answers only those that say it is there come through.
+        let round = cluster.take(|mail| mail.from == 3);
+        cluster.take(|_| true);
+        for mail in round {
+            if let PeerMessage::AppendRejected { round, .. } = mail.message() {
+                let (matched, durable) = (Position(base), Position(base));
+                let now = cluster.now;
+                cluster.node(1).hear(3, 1, PeerMessage::AppendAccepted { matched, durable, round }, now);
+            }
+        }
+        cluster.take(|_| true);
+    }
+    assert_eq!(cluster.status(1).role, Role::Leader);
+    cluster.tick(2);
+    let ask = cluster.take(|mail| matches!(mail.message(), PeerMessage::StatusRequest { .. }));
+    let (ask_1, ask_3): (Vec<_>, Vec<_>) = ask.into_iter().partition(|mail| mail.to == 1);
+    assert_eq!((ask_1.len(), ask_3.len()), (1, 1));
+    cluster.deliver(&ask_3);
+    let answers = cluster.take(|mail| mail.from == 3);
+    cluster.deliver(&answers);
+    // Now B reaches member 3, which syncs it. With the late answer of member 2 that is a majority: B is committed.
+    cluster.deliver(&to_3);
+    cluster.sync(3);
+    cluster.deliver_all();
+    cluster.deliver(&late);
+    cluster.deliver_all();
+    assert_eq!(cluster.status(1).commit.0, end_b, "B is committed");
+    // The leader crashes before its own sync has begun, and member 3 is cut off for a while.
+    cluster.node(1).stored.truncate(base as usize);
+    cluster.crash(1);
+    cluster.restart(1);
+    cluster.deliver(&ask_1);
+    cluster.isolate(&[3]);
+    let answers = cluster.take(|mail| mail.from == 1);
+    cluster.deliver(&answers);
+    let claim = cluster.status(2).claim;
+    for _ in 0..12 {
+        let next = [1, 2].into_iter().min_by_key(|id| cluster.node(*id).core.next_deadline_ns()).unwrap_or(1);
+        cluster.tick_when_due(next);
+        cluster.settle();
+    }
+    let leads = [1, 2].into_iter().find(|id| cluster.status(*id).role == Role::Leader);
+    assert_eq!(leads, None, "{claim:?}: {} bytes committed, a leader of a shorter log", end_b);
+}
+
+/// An acknowledgement sent what had been admitted since the last flush, before it was handed to storage; the leader could
+/// then commit and call readable what its own storage had not been given.
+#[test]
+fn nothing_is_committed_that_the_leader_has_not_handed_to_storage() {
+    let mut node = Node::leader(config(1, 3), &Image::default(), at(0));
+    let now = at(600);
+    node.sync(now);
+    let accepted = |position| PeerMessage::AppendAccepted {
+        matched: Position(position),
+        durable: Position(position),
+        round: 1,
+    };
+    for peer in [2, 3] {
+        node.hear(peer, 1, accepted(72), now);
+    }
+    let admitted = node.core.propose(&kit::message(b""), now).expect("it is ready");
+    for peer in [2, 3] {
+        node.hear(peer, 1, accepted(72), now);
+    }
+    let mut committed = Vec::new();
+    for peer in [2, 3] {
+        committed.extend(commits(&node.hear(peer, 1, accepted(admitted.end.0), now)));
+    }
+    assert!(committed.iter().all(|position| *position <= node.stored.len() as u64), "{committed:?}");
 }

@@ -55,6 +55,8 @@ fn the_target_is_told_once_and_only_when_it_holds_everything_durably() {
     cluster.sync(2);
     cluster.deliver_round();
     cluster.node(3).flush(now);
+    let (matched, durable) = (cluster.status(1).end.position, Position(kit::NEW_TERM_BYTES));
+    cluster.node(1).hear(3, 1, PeerMessage::AppendAccepted { matched, durable, round: 1 }, now);
     assert_eq!(orders(&mut cluster), 0);
     cluster.sync(3);
     cluster.deliver_round();

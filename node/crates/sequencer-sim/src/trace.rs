@@ -13,8 +13,10 @@ use crate::profile::MS;
 /// How a trace is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TraceFormat {
-    /// A line a person reads.
+    /// A line a person reads for each event.
     Text,
+    /// Only what changes the course of things: starts and crashes, leaders, cuts, faults.
+    Story,
     /// JSON Lines.
     Json,
 }
@@ -44,7 +46,8 @@ impl Trace {
         let Some((format, sink)) = &mut self.sink else { return };
         let fields = fields();
         let line = match format {
-            TraceFormat::Text => as_text(at_ns, node, ev, &fields),
+            TraceFormat::Story if !is_turning_point(ev, &fields) => return,
+            TraceFormat::Text | TraceFormat::Story => as_text(at_ns, node, ev, &fields),
             TraceFormat::Json => as_json(at_ns, node, ev, fields),
         };
         // A reader that has seen enough closes the pipe; the run goes on without it.
@@ -64,6 +67,14 @@ fn as_json(at_ns: u64, node: Option<u32>, ev: &str, fields: Value) -> String {
         object.extend(fields);
     }
     line.to_string()
+}
+
+fn is_turning_point(ev: &str, fields: &Value) -> bool {
+    match ev {
+        "config" | "start" | "crash" | "cut" | "fault" | "flip" | "heal" => true,
+        "role" => fields["role"] == role_name(Role::Leader),
+        _ => false,
+    }
 }
 
 fn as_text(at_ns: u64, node: Option<u32>, ev: &str, fields: &Value) -> String {

@@ -276,7 +276,9 @@ impl Node {
     /// Invariant: what a message reveals is saved before.
     fn check_saved(&self, to: NodeId, term: Term, message: &Outgoing) {
         match *message {
-            Outgoing::PreVoteRequest { .. } => assert_eq!(term.0, self.saved.term.0 + 1),
+            Outgoing::PreVoteRequest { .. } | Outgoing::StatusRequest { .. } => {
+                assert_eq!(term.0, self.saved.term.0 + 1);
+            }
             Outgoing::PreVoteResponse { granted: true } => assert!(term > self.saved.term),
             Outgoing::VoteResponse { granted: true, .. } => {
                 assert_eq!((self.saved.term, self.saved.vote), (term, Some(to)), "a vote is not saved");
@@ -293,6 +295,7 @@ impl Node {
                     if claim.damaged { LogHealth::Damaged } else { LogHealth::Doubtful }
                 });
                 assert_eq!(health, saved, "a claim is not saved");
+                assert_eq!(self.saved.term, term, "whoever answers has moved to the term of the question");
             }
             _ => assert!(self.saved.term >= term, "term {term} is not saved"),
         }

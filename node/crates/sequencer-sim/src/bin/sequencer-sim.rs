@@ -1,6 +1,6 @@
 //! Command line of the simulator; `make sim`, `make sim-teeth` and `make replay` call it.
 
-use std::io::{BufWriter, stdout};
+use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -30,8 +30,11 @@ enum Command {
         #[arg(long)]
         seed: u64,
         /// Print every event.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "story")]
         trace: bool,
+        /// Print starts, crashes, leaders, cuts and faults only.
+        #[arg(long)]
+        story: bool,
         /// Switch on a known bug (needs the feature `teeth`).
         #[arg(long)]
         bug: Option<String>,
@@ -87,8 +90,9 @@ fn main() -> ExitCode {
             print_report(&totals, true);
             exit(totals.failures.is_empty())
         }
-        Command::Replay { seed, trace, bug } => {
-            replay(seed, trace.then_some(TraceFormat::Text), bug.as_deref())
+        Command::Replay { seed, trace, story, bug } => {
+            let format = if trace { Some(TraceFormat::Text) } else { story.then_some(TraceFormat::Story) };
+            replay(seed, format, bug.as_deref())
         }
         Command::Trace { seed, json: _, bug } => replay(seed, Some(TraceFormat::Json), bug.as_deref()),
         #[cfg(feature = "teeth")]
@@ -113,10 +117,10 @@ fn replay(seed: u64, format: Option<TraceFormat>, bug: Option<&str>) -> ExitCode
         Some(violation) => eprintln!("seed {seed} breaks a rule: {violation}"),
         None if is_json => {}
         None => {
-            for (name, count) in outcome.stats.iter() {
-                println!("  {count:>12}  {name}");
-            }
-            println!("seed {seed}: no rule was broken");
+            let counts = outcome.stats.iter().map(|(name, count)| format!("  {count:>12}  {name}\n"));
+            let report = counts.collect::<String>() + &format!("seed {seed}: no rule was broken\n");
+            // A reader that has seen enough may have closed the pipe.
+            let _ = stdout().write_all(report.as_bytes());
         }
     }
     exit(outcome.violation.is_none())
