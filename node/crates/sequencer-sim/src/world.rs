@@ -312,8 +312,20 @@ impl World {
             Some(Ok(())) => {}
         }
         self.inspect(node);
+        if self.rng.below(16) == 0 {
+            self.maintain(node);
+        }
         self.schedule_sync(node);
         self.schedule_wake(node);
+    }
+
+    /// What a node does when it has nothing else to do.
+    fn maintain(&mut self, node: usize) {
+        match self.with_replica(node, |replica, now, outside| replica.maintain(now, outside)) {
+            Some(Err(error)) => self.on_failure(node, &error),
+            Some(Ok(false)) => self.stats.hit("spare segments without room"),
+            Some(Ok(true)) | None => {}
+        }
     }
 
     fn schedule_sync(&mut self, node: usize) {
