@@ -49,6 +49,9 @@ pub struct Log<D: Disk> {
     pub(crate) names_unsynced: bool,
     pub(crate) running: Option<RunningSync>,
     pub(crate) untrusted_tail: bool,
+    /// Bytes before this were found in the page cache after an unclean stop with memory durability. A sync may have failed on them
+    /// and left them marked as written, so a clean stop writes them once more.
+    pub(crate) suspect_end: Position,
     pub(crate) poisoned: bool,
     /// Kept for its memory.
     pub(crate) plan: AppendPlan,
@@ -158,9 +161,13 @@ impl<D: Disk> Log<D> {
         self.wait_running()?;
         // An untrusted tail stays as it is: its watermark must go on saying what may have been acknowledged.
         if !self.untrusted_tail {
+            let is_suspect = self.suspect_end > Position::START;
+            if is_suspect {
+                self.rewrite(Position::START, self.suspect_end.min(self.end))?;
+            }
             self.sync_unsynced()?;
             let end = self.log_end();
-            if self.watermark.synced != end.position || self.watermark.intent != end {
+            if is_suspect || self.watermark.synced != end.position || self.watermark.intent != end {
                 let last = self.segments.len() - 1;
                 self.write_watermark(last, end.position, end)?;
                 self.disk.sync(&self.segments[last].file)?;

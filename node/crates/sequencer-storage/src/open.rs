@@ -115,6 +115,7 @@ impl<D: Disk> Log<D> {
             names_unsynced: false,
             running: None,
             untrusted_tail: true,
+            suspect_end: Position::START,
             poisoned: false,
             plan: AppendPlan::new(),
             sync_files: Vec::new(),
@@ -135,9 +136,11 @@ impl<D: Disk> Log<D> {
         if unsafe_memory_run {
             // What the watermark calls synced was in the page cache only.
             log.first_unsynced = 0;
+            log.suspect_end = log.end;
             if log.options.durability == Durability::Fsync {
                 // Nor is it sure that what was written back since then arrived.
                 log.durable = Position::START;
+                log.suspect_end = Position::START;
                 log.sync_unsynced()?;
             }
         }

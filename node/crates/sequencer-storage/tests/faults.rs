@@ -389,3 +389,31 @@ fn a_segment_header_given_up_by_a_failed_sync_is_written_again() {
         );
     }
 }
+
+/// With memory durability a background sync may fail, and the next life finds the bytes in the page cache, marked as written.
+/// A clean stop promises that all is on the disk. Found by the simulator: it synced, which did nothing for them.
+#[test]
+fn a_clean_stop_with_memory_durability_makes_good_a_sync_that_failed_in_an_earlier_life() {
+    for seed in 0..64 {
+        let disk = SimDisk::new(seed);
+        let memory = options(Durability::Memory);
+        Log::format(&mut disk.clone(), &memory, UUID).unwrap();
+        let (mut log, _) = Log::open(disk.clone(), memory.clone()).unwrap();
+        let mut bytes = new_term(Position::START, Term::NONE, Term(1));
+        bytes.extend(messages(Position(72), Term(1), 60, 288, 3));
+        disk.fail_next(Operation::Sync);
+        log.append(&[&bytes]).unwrap();
+        disk.complete_sync();
+        log.maintain().unwrap_err();
+
+        disk.crash_process();
+        let (log, recovered) = Log::open(disk.clone(), memory.clone()).unwrap();
+        assert_eq!(recovered.end.position, Position(bytes.len() as u64));
+        log.close().unwrap();
+        disk.lose_power(&mut SplitMix64::new(seed));
+        let rebooted = Options { boot_id: [9; 16], ..memory };
+        let (_, recovered) = Log::open(disk.clone(), rebooted).unwrap();
+        assert_eq!(recovered.report.health, LogHealth::Clean, "seed {seed}");
+        assert_eq!(recovered.end.position, Position(bytes.len() as u64), "seed {seed}");
+    }
+}
