@@ -1,8 +1,8 @@
-"""Bad traces that show how far each allowance goes: claims and answers, damage on the way, halting, memory."""
+"""Bad traces that show how far each allowance goes: damage on the way, halting, memory."""
 
 from bad_stories import NOTHING, Bad
 from raft_checker import Rule
-from story import Story, claiming_more, cluster, committed, forked, informed, led, replicated, told_by_newer
+from story import Story, cluster, committed, forked, led, replicated, told_by_newer
 
 APPEND: dict[str, object] = {
     "kind": "append",
@@ -14,14 +14,6 @@ APPEND: dict[str, object] = {
 }
 
 
-def two_questions() -> Story:
-    """Node 2 asked everyone twice; each answered once, and not to the same question."""
-    story = claiming_more()
-    for nonce in (7, 8):
-        story.send(2, 1, "status_request", 1, nonce=nonce).send(2, 3, "status_request", 1, nonce=nonce)
-    return story.status(2, 1, 7, (1, 100)).status(2, 3, 8, NOTHING, answer_term=0)
-
-
 def told_by_older() -> Story:
     """Leader 1 of term 1 has told node 2 of a commit; then node 2 went to term 2 for candidate 3."""
     story = replicated().add(1, "commit", to=100).append(1, 2, 1, (1, 100), 100, commit=100)
@@ -29,47 +21,8 @@ def told_by_older() -> Story:
     return story.campaign(3, 2).ask(3, 2, 2, NOTHING, transfer=True).hard(2, 2)
 
 
-def of_claims() -> list[Bad]:
-    """A claim is lowered by answers only as far as a whole round of sound ones reaches."""
-
-    def again(story: Story) -> Story:
-        return story.restart(2, 1, 1, claim=(1, 200), terms=[(1, 0)], end=50)
-
-    answered = claiming_more().status(2, 1, 7, (1, 100))
-    sick_peer = informed().status(2, 3, 7, NOTHING, health="damaged", answer_term=0)
-    sick = claiming_more().status(1, 2, 1, (1, 50), health="damaged")
-    sick.status(2, 1, 7, (1, 100)).status(2, 3, 7, NOTHING, answer_term=0)
-    sick_before = again(claiming_more().status(1, 2, 1, (1, 50), health="damaged"))
-    sick_before.status(2, 1, 7, (1, 100)).status(2, 3, 7, NOTHING, answer_term=0)
-    lone = cluster([1]).campaign(1, 1).role(1, "leader", 1).grow(1, 0, 10, [(1, 0)])
-    lone.restart(1, 1, 1, claim=(1, 90), terms=[(1, 0)], end=10)
-    dropped = informed().hard(2, 1, 1, (1, 100))
-    caught_up = dropped.append(1, 2, 1, (1, 50), 90).grow(2, 50, 90)
-    late = informed().hard(2, 1, 1, (1, 100)).pass_(1, 2, "status_request", 1, nonce=1)
-    late.send(2, 1, "status_response", 1, nonce=1, health="damaged", last=(1, 50))
-    r = Rule.CLAIM_KEPT
-    return [
-        Bad(r, "below an answer", informed().hard(2, 1, 1, (1, 90))),
-        Bad(r, "dropped below an answer", informed().hard(2, 1, 1)),
-        Bad(r, "dropped before durable, after answers", caught_up.hard(2, 1, 1)),
-        Bad(r, "one answer missing", answered.hard(2, 1, 1, (1, 100))),
-        Bad(r, "answers to two questions", two_questions().hard(2, 1, 1, (1, 100))),
-        Bad(r, "answers of an earlier life", again(informed()).hard(2, 1, 1, (1, 100))),
-        Bad(r, "damaged peer", sick_peer.hard(2, 1, 1, (1, 100))),
-        Bad(r, "damaged itself", sick.hard(2, 1, 1, (1, 100))),
-        Bad(r, "damaged before a crash", sick_before.hard(2, 1, 1, (1, 100))),
-        Bad(r, "says that it is damaged only later", late),
-        Bad(r, "lone voter, below its own end", lone.hard(1, 1, 1, (1, 5))),
-    ]
-
-
 def of_damage() -> list[Bad]:
-    """Answers tell the truth; and of a message damaged on the way only a true beginning arrives."""
-    clean: dict[str, object] = {"nonce": 1, "health": "clean"}
-    unsynced_leader = led().grow(1, 100, 150, durable=False).pass_(3, 1, "status_request", 0, nonce=1)
-    asked = replicated().pass_(3, 2, "status_request", 0, nonce=1)
-    healed = claiming_more().status(1, 2, 1, (1, 50), health="damaged")
-    r, answer = Rule.STATUS_ANSWER_TRUE, "status_response"
+    """Of a message damaged on the way only a true beginning arrives."""
     sent = led().send(1, 2, "append", 1, previous=NOTHING, commit=0, round=0, from_=0, to=100, terms=[(1, 0)])
     beginning = APPEND | {"to": 50, "terms": [[1, 0]]}
 
@@ -79,19 +32,6 @@ def of_damage() -> list[Bad]:
         return story.add(2, "receive", from_=1, m=beginning | other)
 
     return [
-        Bad(
-            r,
-            "leader hides what is not durable",
-            unsynced_leader.send(1, 3, answer, 1, last=(1, 100), **clean),
-        ),
-        Bad(r, "less than durable", asked.send(2, 3, answer, 1, last=(1, 90), **clean)),
-        Bad(r, "more than it has", claiming_more().send(2, 3, answer, 1, last=(1, 100), **clean)),
-        Bad(r, "damage forgotten", healed.send(2, 1, answer, 1, last=(1, 50), nonce=1, health="doubtful")),
-        Bad(
-            Rule.TRACE_FORM,
-            "unknown health",
-            led().send(1, 3, answer, 1, nonce=1, health="ill", last=(1, 100)),
-        ),
         Bad(Rule.RECEIVED_WAS_SENT, "more bytes than sent", arrives(to=120)),
         Bad(Rule.RECEIVED_WAS_SENT, "other terms", arrives(terms=[[1, 0], [2, 40]])),
         Bad(Rule.RECEIVED_WAS_SENT, "other header", arrives(commit=50)),
@@ -108,7 +48,7 @@ def of_halting() -> list[Bad]:
     kept.add(2, "append", from_=0, to=100, terms=[(1, 0)])
     halted = led().role(1, "halted", 1)
     return [
-        Bad(Rule.HALTED_IS_SILENT, "sends", halted.at_once().send(1, 2, "status_request", 1, nonce=1)),
+        Bad(Rule.HALTED_IS_SILENT, "sends", halted.at_once().send(1, 2, "status_request", 2, nonce=1)),
         Bad(Rule.HALTED_IS_SILENT, "appends later", lost.add(2, "append", from_=0, to=100, terms=[(1, 0)])),
         Bad(Rule.HALTED_IS_SILENT, "cuts later", forked().role(1, "halted", 2).add(1, "cut", to=100)),
         Bad(Rule.HALTED_IS_SILENT, "role", led().role(2, "halted", 1).role(2, "follower", 1)),

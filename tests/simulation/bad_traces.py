@@ -1,6 +1,7 @@
 """One bad trace or more for each rule: a good beginning, and a last line that breaks the rule."""
 
-from bad_bounds import of_claims, of_damage, of_halting, of_memory
+from bad_answers import of_answers, of_claims
+from bad_bounds import of_damage, of_halting, of_memory
 from bad_stories import (
     NOTHING,
     Bad,
@@ -68,7 +69,7 @@ def of_votes() -> list[Bad]:
         Bad(Rule.MESSAGE_TERM, "above", campaigning().send(2, 1, "vote_response", 2, granted=False)),
         Bad(Rule.MESSAGE_TERM, "below", campaigning().send(2, 1, "vote_response", 0, granted=False)),
         Bad(Rule.MESSAGE_TERM, "pre-vote", cluster().send(1, 2, "pre_vote_request", 2, last=NOTHING)),
-        Bad(Rule.MESSAGE_TERM, "status", cluster().send(1, 2, "status_request", 1, nonce=1)),
+        Bad(Rule.MESSAGE_TERM, "own pre-vote", cluster().send(1, 2, "pre_vote_request", 0, last=NOTHING)),
         Bad(Rule.VOTE_DURABLE, "not saved", campaigning().send(2, 1, "vote_response", 1, **granted)),
         Bad(Rule.VOTE_UP_TO_DATE, "candidate behind", up_to_date),
         Bad(Rule.VOTE_UP_TO_DATE, "never asked", uninvited),
@@ -254,5 +255,5 @@ def all_bad() -> list[Bad]:
     """Every bad trace."""
     return [
         *of_trace(), *of_votes(), *of_elections(), *of_logs(), *of_messages(), *of_commits(), *of_restarts(),
-        *of_claims(), *of_damage(), *of_halting(), *of_memory(),
+        *of_claims(), *of_answers(), *of_damage(), *of_halting(), *of_memory(),
     ]  # fmt: skip

@@ -119,14 +119,19 @@ class Story:
             to=to, terms=list(terms),
         )  # fmt: skip
 
+    def answer(
+        self, source: int, target: int, nonce: int, last: Pair, term: int, health: str = "clean"
+    ) -> "Story":
+        """A node tells another how it stands; this is sent and, so far, lost."""
+        return self.send(source, target, "status_response", term, nonce=nonce, health=health, last=last)
+
     def status(
-        self, node: int, other: int, nonce: int, last: Pair, term: int = 1, health: str = "clean",
-        answer_term: int | None = None,
+        self, node: int, other: int, nonce: int, last: Pair, term: int = 2, health: str = "clean",
+        claim: Pair | None = None,
     ) -> "Story":  # fmt: skip
-        """A node asks another how it stands, and is answered."""
-        self.pass_(node, other, "status_request", term, nonce=nonce)
-        told = term if answer_term is None else answer_term
-        return self.pass_(other, node, "status_response", told, nonce=nonce, health=health, last=last)
+        """A node asks another how it stands; that goes to the question's term, keeps its claim, and answers."""
+        self.pass_(node, other, "status_request", term, nonce=nonce).hard(other, term, None, claim)
+        return self.answer(other, node, nonce, last, term, health).deliver()
 
     def accepted(self, source: int, target: int, term: int, matched: int, durable: int) -> "Story":
         """An append_accepted arrives."""
@@ -169,13 +174,21 @@ def forked() -> Story:
 
 
 def claiming_more() -> Story:
-    """As `replicated`; node 2 is back with half of the bytes and claims more than anyone holds."""
-    return replicated().restart(2, 1, 1, claim=(1, 200), terms=[(1, 0)], end=50)
+    """As `replicated`; node 2 is back with half of the bytes and claims more than anyone holds; nobody leads."""
+    story = replicated().role(1, "follower", 1)
+    return story.restart(2, 1, 1, claim=(1, 200), terms=[(1, 0)], end=50)
 
 
 def informed() -> Story:
-    """As `claiming_more`; all others have answered node 2: leader 1 with all it has, node 3 with nothing."""
-    return claiming_more().status(2, 1, 7, (1, 100)).status(2, 3, 7, (0, 0), answer_term=0)
+    """As `claiming_more`; all others have answered node 2, in term 2: node 1 with 100 bytes, node 3 with none."""
+    return claiming_more().status(2, 1, 7, (1, 100)).status(2, 3, 7, (0, 0)).hard(2, 2, None, (1, 200))
+
+
+def caught_up(story: Story, to: int, claim: Pair) -> Story:
+    """Node 1 is elected in term 3, after `informed`; node 2, at 50 bytes, takes its log up to `to`."""
+    story.elect(1, [3], 3, (1, 100)).grow(1, 100, 130, [(3, 100)])
+    terms = [(3, 100)] if to > 100 else []
+    return story.append(1, 2, 3, (1, 50), to, terms).hard(2, 3, None, claim).grow(2, 50, to, terms)
 
 
 def told_by_newer(previous: Pair = (1, 100)) -> Story:

@@ -65,26 +65,24 @@ _RECEIVES: dict[str, Callable[[Node, int, Message], None]] = {
     "append_accepted": replication.receive_append_accepted,
     "append_rejected": _nothing_to_learn,
     "timeout_now": elections.receive_timeout_now,
-    "status_request": _nothing_to_learn,
+    "status_request": claims.receive_status_request,
     "status_response": claims.receive_status_response,
 }
 
 
-def _other_term_in_order(node: Node, kind: str, term: int) -> bool:
-    """Whether a message may carry another term than the sender's own.
+def _term_in_order(node: Node, kind: str, term: int) -> bool:
+    """Whether a message may carry this term: the sender's own, with two exceptions.
 
-    A pre-vote request names the term it would campaign in and its answer may repeat that; status is asked and
-    told before a node takes part, so it may name an older term.
+    A pre-vote request names the term it would campaign in, and its answer may repeat that. A status request
+    names the term that others shall have reached before they answer. Neither moves its sender.
     """
     match kind:
-        case "pre_vote_request":
+        case "pre_vote_request" | "status_request":
             return term == node.term + 1
         case "pre_vote_response":
             return True
-        case "status_request" | "status_response":
-            return term <= node.term
         case _:
-            return False
+            return term == node.term
 
 
 @dataclass(slots=True)
@@ -145,7 +143,7 @@ class _Checker:
         handle = _SENDS.get(kind)
         if handle is None:
             self.cluster.malformed(f"unknown message kind {kind!r}")
-        if term != node.term and not _other_term_in_order(node, kind, term):
+        if not _term_in_order(node, kind, term):
             self.cluster.fail(
                 Rule.MESSAGE_TERM, f"node {node.id} sends {kind} of term {term} in term {node.term}", node
             )
@@ -170,7 +168,7 @@ class _Checker:
         )
         if wish:
             node.pre_vote_terms.add(term)
-        else:
+        elif kind != "status_request" or node.role != "leader":  # A question moves all but those who lead.
             node.heard_terms.add(term)
         handle(node, source, m)
         self.seen["receive " + kind] += 1

@@ -7,6 +7,21 @@ from raft_checker.trace import Message
 
 
 @dataclass(slots=True)
+class Inquiry:
+    """A question about their status that a node has put to others, and what came back.
+
+    Attributes:
+        term: The term it was asked in; an answer of an older term does not count.
+        answers: The highest durable end that each voter answered.
+        damaged: An answer told of a damaged log.
+    """
+
+    term: int
+    answers: dict[int, End] = field(default_factory=dict)
+    damaged: bool = False
+
+
+@dataclass(slots=True)
 class Node:
     """One node. The first group of fields survives a crash, the second starts anew with each restart."""
 
@@ -59,12 +74,10 @@ class Node:
     """As leader: what each follower reported both matched and durable in this term."""
     frame_start: int = -1
     """As leader: where the own new-term frame starts; -1 before it is created."""
-    asked: dict[int, set[int]] = field(default_factory=dict)
-    """Whom the node asked for their status, by nonce."""
-    answers: dict[int, dict[int, End]] = field(default_factory=dict)
-    """The highest log end each of them answered, by nonce."""
-    damaged_answers: set[int] = field(default_factory=set)
-    """Nonces that were answered with a damaged log."""
+    inquiries: dict[int, Inquiry] = field(default_factory=dict)
+    """The own questions, by nonce."""
+    questions: dict[tuple[int, int], int] = field(default_factory=dict)
+    """The term of the status request received last, by (asker, nonce)."""
     lowered_by_answers: bool = False
     """The claim was lowered because of answers, not because the durable log had reached it."""
     transfer_since: int = -1
@@ -102,9 +115,8 @@ class Node:
         self.transfer_terms.clear()
         self.hear_leader(-1)
         self.accepted.clear()
-        self.asked.clear()
-        self.answers.clear()
-        self.damaged_answers.clear()
+        self.inquiries.clear()
+        self.questions.clear()
         self.lowered_by_answers = False
         self.frame_start, self.transfer_since, self.halted_at = -1, -1, -1
 

@@ -49,7 +49,8 @@ class Rule(Enum):
     TERM_HAS_CAUSE = _raft(
         "term-has-cause",
         "figure 2",
-        "a term rises by one for a campaign, or to the term of a message received",
+        "a term rises by one for a campaign, or to the term of a message received, of which a status request"
+        " moves no leader",
     )
     PRE_VOTE_KEEPS_TERM = _thesis(
         "pre-vote-keeps-term",
@@ -62,7 +63,10 @@ class Rule(Enum):
         "a vote once saved in a term is neither changed nor forgotten, also over crashes",
     )
     MESSAGE_TERM = _raft(
-        "message-term", "figure 2", "a message carries the sender's current term, saved before it is sent"
+        "message-term",
+        "figure 2",
+        "a message carries the sender's current term, saved before it is sent; a pre-vote or status request the"
+        " term after it",
     )
     VOTE_DURABLE = _raft(
         "vote-durable",
@@ -92,13 +96,14 @@ class Rule(Enum):
     CLAIM_KEPT = _raft(
         "claim-kept",
         "section 5.4.1",
-        "a claim is lowered only to what the durable log, or a whole round of sound status answers, reaches",
+        "a claim is lowered only to what the durable log, or a whole round of sound status answers of the"
+        " question's term or later, reaches",
     )
     STATUS_ANSWER_TRUE = _raft(
         "status-answer-true",
         "section 5.4.1",
-        "a status answer names a log end that the sender holds: a leader all of it, others no less than is"
-        " durable; and a damaged log stays damaged while its claim stands",
+        "a status answer comes from no leader, in a term not before the question's, and names exactly the"
+        " durable end; and a damaged log stays damaged while its claim stands",
     )
     CAMPAIGN_NEW_TERM = _raft(
         "campaign-new-term", "figure 2", "each campaign is in a term of its own, one above the term before"
