@@ -1,6 +1,6 @@
 //! What the core asks its caller to do.
 
-use sequencer_wire::{HardState, LogEnd, LogHealth, NodeId, Position, Term, TermStarts};
+use sequencer_wire::{HardState, LogEnd, LogHealth, NodeId, PeerMessage, Position, Term, TermStarts};
 
 use crate::status::Role;
 
@@ -150,6 +150,32 @@ pub enum Outgoing {
         /// Durable valid end.
         last: LogEnd,
     },
+}
+
+impl Outgoing {
+    /// The message to encode. `frames` are an append's; the others have none.
+    pub fn with_frames<'a>(&self, frames: &'a [u8]) -> PeerMessage<'a> {
+        match *self {
+            Self::PreVoteRequest { last } => PeerMessage::PreVoteRequest { last },
+            Self::PreVoteResponse { granted } => PeerMessage::PreVoteResponse { granted },
+            Self::VoteRequest { last, transfer } => PeerMessage::VoteRequest { last, transfer },
+            Self::VoteResponse { granted, wall_ns } => PeerMessage::VoteResponse { granted, wall_ns },
+            Self::Append { previous, commit, round, .. } => {
+                PeerMessage::Append { previous, commit, round, frames }
+            }
+            Self::AppendAccepted { matched, durable, round } => {
+                PeerMessage::AppendAccepted { matched, durable, round }
+            }
+            Self::AppendRejected { previous, end, round, terms } => {
+                PeerMessage::AppendRejected { previous, end, round, terms }
+            }
+            Self::TimeoutNow { end } => PeerMessage::TimeoutNow { end },
+            Self::StatusRequest { nonce } => PeerMessage::StatusRequest { nonce },
+            Self::StatusResponse { nonce, health, last } => {
+                PeerMessage::StatusResponse { nonce, health, last }
+            }
+        }
+    }
 }
 
 /// Where the frames of an [`Outgoing::Append`] are.

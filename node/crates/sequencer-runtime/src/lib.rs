@@ -7,7 +7,9 @@
 mod error;
 mod host;
 mod replica;
+mod settings;
 
 pub use crate::error::ReplicaError;
 pub use crate::host::Host;
-pub use crate::replica::{Replica, Settings};
+pub use crate::replica::Replica;
+pub use crate::settings::Settings;

@@ -8,44 +8,17 @@
 //! that stands before it is durable.
 
 use sequencer_core::{
-    Admitted, ClaimMismatch, Config, ConfigError, Core, Effect, Effects, Event, FrameSource, Now, Outgoing,
-    Proposal, Refusal, Restored, Status, TransferError, VOTERS_MAX,
+    Admitted, ClaimMismatch, Core, Effect, Effects, Event, FrameSource, Now, Outgoing, Proposal, Refusal,
+    Restored, Status, TransferError, VOTERS_MAX,
 };
-use sequencer_storage::{Disk, Log, Options, Recovered, RecoveryReport, StorageError, frame_room};
+use sequencer_storage::{Disk, Log, Recovered, RecoveryReport, StorageError};
 use sequencer_wire::{
-    Envelope, LogEnd, NodeId, PeerMessage, Position, Term, WireError, decode_peer, encode_append_header,
-    encode_peer,
+    Envelope, LogEnd, NodeId, Position, Term, WireError, decode_peer, encode_append_header, encode_peer,
 };
 
 use crate::error::ReplicaError;
 use crate::host::Host;
-
-/// Settings of one member. Cluster and id must be the same in both parts, and a segment must hold the largest frame.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Consensus.
-    pub core: Config,
-    /// The log on disk.
-    pub storage: Options,
-}
-
-impl Settings {
-    fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |path, found: u64, expected| Err(ConfigError { path, found, expected });
-        if self.storage.cluster != self.core.cluster {
-            return refuse("storage.cluster", 0, "it must be the cluster of the core");
-        }
-        if self.storage.node != self.core.id {
-            return refuse("storage.node", u64::from(self.storage.node.0), "it must be the id of the core");
-        }
-        if self.core.block_bytes as u64 > frame_room(self.storage.segment_bytes) {
-            // Otherwise one message could be admitted that no node can store.
-            let block_bytes = self.core.block_bytes as u64;
-            return refuse("core.block_bytes", block_bytes, "a segment must hold a frame of that size");
-        }
-        Ok(())
-    }
-}
+use crate::settings::Settings;
 
 /// A read for a follower that the core asked for.
 #[derive(Debug, Clone, Copy)]
@@ -308,38 +281,21 @@ impl<D: Disk> Replica<D> {
         let config = self.core.config();
         let envelope = Envelope { cluster: config.cluster, from: config.id, to, term };
         self.message.clear();
-        let message = match *message {
-            Outgoing::Append { previous, commit, round, from, to: end, source } => {
-                let frames = match source {
-                    FrameSource::Event => frames,
-                    FrameSource::Buffer if from == end => &[],
-                    FrameSource::Buffer => {
-                        self.core.log_bytes(from, end).next().expect("an append lies within one block")
-                    }
-                };
-                assert!(frames.len() as u64 == end.0 - from.0, "an append lies within one block");
-                encode_append_header(&mut self.message, &envelope, previous, commit, round, frames.len());
-                host.send(to, &self.message, frames);
-                return;
-            }
-            Outgoing::PreVoteRequest { last } => PeerMessage::PreVoteRequest { last },
-            Outgoing::PreVoteResponse { granted } => PeerMessage::PreVoteResponse { granted },
-            Outgoing::VoteRequest { last, transfer } => PeerMessage::VoteRequest { last, transfer },
-            Outgoing::VoteResponse { granted, wall_ns } => PeerMessage::VoteResponse { granted, wall_ns },
-            Outgoing::AppendAccepted { matched, durable, round } => {
-                PeerMessage::AppendAccepted { matched, durable, round }
-            }
-            Outgoing::AppendRejected { previous, end, round, terms } => {
-                PeerMessage::AppendRejected { previous, end, round, terms }
-            }
-            Outgoing::TimeoutNow { end } => PeerMessage::TimeoutNow { end },
-            Outgoing::StatusRequest { nonce } => PeerMessage::StatusRequest { nonce },
-            Outgoing::StatusResponse { nonce, health, last } => {
-                PeerMessage::StatusResponse { nonce, health, last }
+        let Outgoing::Append { previous, commit, round, from, to: end, source } = *message else {
+            encode_peer(&mut self.message, &envelope, &message.with_frames(&[]));
+            return host.send(to, &self.message, &[]);
+        };
+        // Frames follow the head from where they are; they are not copied together.
+        let frames = match source {
+            FrameSource::Event => frames,
+            FrameSource::Buffer if from == end => &[],
+            FrameSource::Buffer => {
+                self.core.log_bytes(from, end).next().expect("an append lies within one block")
             }
         };
-        encode_peer(&mut self.message, &envelope, &message);
-        host.send(to, &self.message, &[]);
+        assert!(frames.len() as u64 == end.0 - from.0, "an append lies within one block");
+        encode_append_header(&mut self.message, &envelope, previous, commit, round, frames.len());
+        host.send(to, &self.message, frames);
     }
 
     /// Passes a success on; a failure takes the replica out of action, after a leader has handed over.

@@ -166,25 +166,7 @@ fn describe_outgoing(term: Term, message: &Outgoing, core: &Core) -> Value {
             "from": from.0, "to": to.0, "terms": terms_within(core.terms(), from, to),
         });
     }
-    let message = match *message {
-        Outgoing::PreVoteRequest { last } => PeerMessage::PreVoteRequest { last },
-        Outgoing::PreVoteResponse { granted } => PeerMessage::PreVoteResponse { granted },
-        Outgoing::VoteRequest { last, transfer } => PeerMessage::VoteRequest { last, transfer },
-        Outgoing::VoteResponse { granted, wall_ns } => PeerMessage::VoteResponse { granted, wall_ns },
-        Outgoing::AppendAccepted { matched, durable, round } => {
-            PeerMessage::AppendAccepted { matched, durable, round }
-        }
-        Outgoing::AppendRejected { previous, end, round, terms } => {
-            PeerMessage::AppendRejected { previous, end, round, terms }
-        }
-        Outgoing::TimeoutNow { end } => PeerMessage::TimeoutNow { end },
-        Outgoing::StatusRequest { nonce } => PeerMessage::StatusRequest { nonce },
-        Outgoing::StatusResponse { nonce, health, last } => {
-            PeerMessage::StatusResponse { nonce, health, last }
-        }
-        Outgoing::Append { .. } => unreachable!("appends are described above"),
-    };
-    describe_message(term, &message)
+    describe_message(term, &message.with_frames(&[]))
 }
 
 /// The fields of a message as it arrives.

@@ -21,7 +21,7 @@ pub(crate) use cluster::Cluster;
 #[allow(unused_imports, reason = "each suite uses a part")]
 pub(crate) use image::{Image, MESSAGE_BYTES, NEW_TERM_BYTES};
 #[allow(unused_imports, reason = "each suite uses a part")]
-pub(crate) use node::{Mail, Node, reply};
+pub(crate) use node::{Mail, Node};
 
 /// The cluster that all members belong to.
 pub(crate) const CLUSTER: ClusterId = ClusterId(*b"core test kit 01");

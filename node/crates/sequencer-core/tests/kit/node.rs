@@ -265,7 +265,7 @@ impl Node {
                 assert_eq!(previous.position, from);
                 PeerMessage::Append { previous, commit, round, frames: &read }
             }
-            ref other => reply(other),
+            ref other => other.with_frames(&[]),
         };
         let envelope = Envelope { cluster: CLUSTER, from: self.config.id, to, term };
         let mut bytes = Vec::new();
@@ -298,28 +298,6 @@ impl Node {
                 assert_eq!(self.saved.term, term, "whoever answers has moved to the term of the question");
             }
             _ => assert!(self.saved.term >= term, "term {term} is not saved"),
-        }
-    }
-}
-
-/// The message for everything but an append.
-pub(crate) fn reply(message: &Outgoing) -> PeerMessage<'static> {
-    match *message {
-        Outgoing::Append { .. } => unreachable!("appends carry frames"),
-        Outgoing::PreVoteRequest { last } => PeerMessage::PreVoteRequest { last },
-        Outgoing::PreVoteResponse { granted } => PeerMessage::PreVoteResponse { granted },
-        Outgoing::VoteRequest { last, transfer } => PeerMessage::VoteRequest { last, transfer },
-        Outgoing::VoteResponse { granted, wall_ns } => PeerMessage::VoteResponse { granted, wall_ns },
-        Outgoing::AppendAccepted { matched, durable, round } => {
-            PeerMessage::AppendAccepted { matched, durable, round }
-        }
-        Outgoing::AppendRejected { previous, end, round, terms } => {
-            PeerMessage::AppendRejected { previous, end, round, terms }
-        }
-        Outgoing::TimeoutNow { end } => PeerMessage::TimeoutNow { end },
-        Outgoing::StatusRequest { nonce } => PeerMessage::StatusRequest { nonce },
-        Outgoing::StatusResponse { nonce, health, last } => {
-            PeerMessage::StatusResponse { nonce, health, last }
         }
     }
 }

@@ -1,0 +1,31 @@
+//! Settings of one member, and that its parts agree.
+
+use sequencer_core::{Config, ConfigError};
+use sequencer_storage::{Options, frame_room};
+
+/// Settings of one member. Cluster and id must be the same in both parts, and a segment must hold the largest frame.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Consensus.
+    pub core: Config,
+    /// The log on disk.
+    pub storage: Options,
+}
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |path, found: u64, expected| Err(ConfigError { path, found, expected });
+        if self.storage.cluster != self.core.cluster {
+            return refuse("storage.cluster", 0, "it must be the cluster of the core");
+        }
+        if self.storage.node != self.core.id {
+            return refuse("storage.node", u64::from(self.storage.node.0), "it must be the id of the core");
+        }
+        if self.core.block_bytes as u64 > frame_room(self.storage.segment_bytes) {
+            // Otherwise one message could be admitted that no node can store.
+            let block_bytes = self.core.block_bytes as u64;
+            return refuse("core.block_bytes", block_bytes, "a segment must hold a frame of that size");
+        }
+        Ok(())
+    }
+}
