@@ -9,7 +9,8 @@
 //! 7. Timestamps never go back.
 //! 8. While leadership is handed over nothing is admitted.
 //! 9. A disk that was not damaged is never taken for damaged.
-//! 10. Once everything has healed, the cluster serves again within a bound and all logs are equal (checked by `world`).
+//! 10. Once everything has healed, the cluster serves again within a bound, whoever lags comes nearer all the time, and in the
+//!     end all logs are equal (checked by `world`).
 
 mod committed;
 mod frames;

@@ -98,6 +98,13 @@ impl World {
         leaders == 1
     }
 
+    /// Bytes between what is committed and what the node furthest behind knows to be.
+    pub(crate) fn longest_lag(&self) -> u64 {
+        let end = self.checker.committed.end().0;
+        let commits = self.nodes.iter().filter_map(|node| Some(node.replica.as_ref()?.status().commit.0));
+        commits.map(|commit| end - commit).max().unwrap_or(end)
+    }
+
     /// The bound has passed. That is right only if no election can succeed without risking acknowledged bytes.
     pub(crate) fn judge_not_serving(&mut self) -> Verdict {
         let statuses: Vec<_> =

@@ -104,6 +104,14 @@ impl World {
         if self.checker.violation().is_none() {
             self.heal();
             self.run_until(trouble_ns + RECOVERY_BOUND_NS);
+            // It serves; whoever is far behind may still be on its way through a narrow window, but must come nearer all the time.
+            while self.served_after_healing && !self.is_over() {
+                let lag = self.longest_lag();
+                self.run_until(self.now_ns + RECOVERY_BOUND_NS);
+                if self.longest_lag() >= lag {
+                    break;
+                }
+            }
             if !self.is_over() {
                 let verdict = self.judge_not_serving();
                 self.checker.judge(self.now_ns, verdict);
