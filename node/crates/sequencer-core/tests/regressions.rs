@@ -3,7 +3,7 @@
 mod kit;
 
 use kit::{Cluster, Image, Node, at, at_ns, commits, config, end};
-use sequencer_core::{Claim, Config, Effect, Effects, Event, HardState, Role};
+use sequencer_core::{Claim, Config, Effect, Effects, Event, HardState, Now, Role};
 use sequencer_wire::{LogEnd, LogHealth, PeerMessage, Position, Term};
 
 /// Without an upper bound the first deadline overflowed, and the log buffer asked for more memory than there is.
@@ -31,6 +31,16 @@ fn answers_that_nobody_asked_for_settle_nothing() {
     assert_eq!(node.core.status().claim, claim);
 }
 
+/// Each receives what the other has sent, the follower first.
+fn exchange(leader: &mut Node, follower: &mut Node, now: Now) {
+    for mail in std::mem::take(&mut leader.outbox) {
+        follower.receive(&mail, now);
+    }
+    for mail in std::mem::take(&mut follower.outbox) {
+        leader.receive(&mail, now);
+    }
+}
+
 /// A refusal that finds no common term while a read is under way moves `next` to the start of one of the follower's terms,
 /// which may lie within a frame of the leader's log. The next read then asked storage for the middle of a frame.
 #[test]
@@ -55,12 +65,7 @@ fn the_stored_log_is_read_from_frame_boundaries_only() {
             now = at_ns(leader.core.next_deadline_ns());
             leader.step(Event::Tick, now);
         }
-        for mail in std::mem::take(&mut leader.outbox) {
-            follower.receive(&mail, now);
-        }
-        for mail in std::mem::take(&mut follower.outbox) {
-            leader.receive(&mail, now);
-        }
+        exchange(&mut leader, &mut follower, now);
     }
     assert_eq!(leader.reads[0].from.0, common.len());
     // All that the reads bring is lost, and one read is under way when the next heartbeat is refused.
@@ -72,12 +77,7 @@ fn the_stored_log_is_read_from_frame_boundaries_only() {
     }
     now = at_ns(leader.core.next_deadline_ns());
     leader.step(Event::Tick, now);
-    for mail in std::mem::take(&mut leader.outbox) {
-        follower.receive(&mail, now);
-    }
-    for mail in std::mem::take(&mut follower.outbox) {
-        leader.receive(&mail, now);
-    }
+    exchange(&mut leader, &mut follower, now);
     let read = leader.reads.pop().expect("a read is under way");
     leader.answer_read(read, now);
     for read in &leader.reads {

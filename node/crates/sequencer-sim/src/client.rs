@@ -69,7 +69,7 @@ impl World {
         }
         let mut verdict: Verdict = Ok(());
         let (mut acknowledged, mut served) = (0, false);
-        let healed_from = self.healed_from();
+        let healed_from = self.healed;
         let state = &mut self.nodes[node];
         state.waiting.retain(|waiting| {
             if waiting.admitted.term != status.term {

@@ -25,7 +25,7 @@ mod world;
 pub use crate::checker::Violation;
 pub use crate::profile::Profile;
 pub use crate::report::print_report;
-pub use crate::seeds::{Outcome, Totals, profile_of, run_seed, run_seeds};
+pub use crate::seeds::{Outcome, Totals, run_seed, run_seeds};
 pub use crate::stats::Stats;
 #[cfg(feature = "teeth")]
 pub use crate::teeth_run::{TeethOutcome, run_teeth};

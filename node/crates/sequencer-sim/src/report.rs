@@ -3,12 +3,10 @@
 use crate::seeds::Totals;
 
 /// Prints how often each thing happened, each failing seed with the command that replays it, and the figure.
-pub fn print_report(totals: &Totals, is_verbose: bool) {
-    if is_verbose {
-        println!("what happened in {} seeds:", totals.seeds);
-        for (name, count) in totals.stats.iter() {
-            println!("  {count:>12}  {name}");
-        }
+pub fn print_report(totals: &Totals) {
+    println!("what happened in {} seeds:", totals.seeds);
+    for (name, count) in totals.stats.iter() {
+        println!("  {count:>12}  {name}");
     }
     for outcome in totals.failures.iter().take(20) {
         if let Some(violation) = &outcome.violation {

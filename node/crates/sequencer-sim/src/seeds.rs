@@ -5,10 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sequencer_storage::SplitMix64;
-
 use crate::checker::Violation;
-use crate::profile::Profile;
 use crate::stats::Stats;
 use crate::trace::Trace;
 use crate::world::World;
@@ -52,11 +49,6 @@ pub fn run_seed(seed: u64, trace: Trace) -> Outcome {
             Outcome { seed, violation: Some(violation), stats: Stats::default() }
         }
     }
-}
-
-/// The profile that a seed draws, for a reader of its trace.
-pub fn profile_of(seed: u64) -> Profile {
-    Profile::draw(&mut SplitMix64::new(seed ^ crate::world::SEED_SALT))
 }
 
 /// Runs `count` seeds from `first` on with `jobs` threads; stops early after the first failure when asked.

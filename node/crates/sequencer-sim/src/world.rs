@@ -20,7 +20,7 @@ use crate::trace::{self, Trace};
 pub(crate) const RECOVERY_BOUND_NS: u64 = 40 * ELECTION_TIMEOUT_NS;
 
 /// Keeps small seeds apart from other uses of the same generator.
-pub(crate) const SEED_SALT: u64 = 0x05e9_0e9c_e500;
+const SEED_SALT: u64 = 0x05e9_0e9c_e500;
 
 /// More events than any seed needs; a world that reaches it runs in circles.
 const EVENTS_MAX: u64 = 5_000_000;
@@ -135,11 +135,6 @@ impl World {
 
     pub(crate) fn is_healed(&self) -> bool {
         self.healed.is_some()
-    }
-
-    /// Number of the first message that was sent after everything had healed.
-    pub(crate) fn healed_from(&self) -> Option<u64> {
-        self.healed
     }
 
     fn is_over(&self) -> bool {

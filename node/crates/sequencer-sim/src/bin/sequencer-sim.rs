@@ -87,7 +87,7 @@ fn main() -> ExitCode {
             // A panic is reported as the violation it is, with its seed.
             std::panic::set_hook(Box::new(|_| {}));
             let totals = run_seeds(common.first, seeds, common.jobs(), false, || {});
-            print_report(&totals, true);
+            print_report(&totals);
             exit(totals.failures.is_empty())
         }
         Command::Replay { seed, trace, story, bug } => {
