@@ -27,6 +27,7 @@ VERSION = 1
 KIND_APPEND = 5
 APPEND_BODY_BYTES = 32
 TERM_STARTS_MAX = 32
+SNAPSHOT_CHUNK_BYTES_MAX = 1024 * 1024
 HEALTH = ("clean", "doubtful", "damaged")
 
 BODIES: dict[int, tuple[str, list[tuple[str, str]]]] = {
@@ -38,7 +39,10 @@ BODIES: dict[int, tuple[str, list[tuple[str, str]]]] = {
         "append",
         [("previous", "log end"), ("commit", "position"), ("round", "number"), ("frames", "rest")],
     ),
-    6: ("append_accepted", [("matched", "position"), ("durable", "position"), ("round", "number")]),
+    6: (
+        "append_accepted",
+        [("matched", "position"), ("durable", "position"), ("round", "number"), ("low_space", "flag")],
+    ),
     7: (
         "append_rejected",
         [("previous", "position"), ("end", "position"), ("round", "number"), ("terms", "term starts")],
@@ -46,6 +50,17 @@ BODIES: dict[int, tuple[str, list[tuple[str, str]]]] = {
     8: ("timeout_now", [("end", "log end")]),
     9: ("status_request", [("nonce", "number")]),
     10: ("status_response", [("nonce", "number"), ("last", "log end"), ("health", "health")]),
+    11: (
+        "snapshot_chunk",
+        [
+            ("last", "log end"),
+            ("total_bytes", "number"),
+            ("offset", "number"),
+            ("round", "number"),
+            ("bytes", "rest"),
+        ],
+    ),
+    12: ("snapshot_received", [("position", "position"), ("offset", "number"), ("round", "number")]),
 }
 # The least bytes that a field takes: the size of the body follows from its fields.
 FIELD_BYTES = {
@@ -102,9 +117,18 @@ def decode(data: bytes, cluster: bytes) -> TwinMessage:
     varies = fields[-1][1] in ("rest", "term starts")
     if len(body.rest) < least or (len(body.rest) > least and not varies):
         raise PeerTwinError("PeerBodyLength")
-    return TwinMessage(
-        sender, receiver, term, kind, kind_name, {name: body.read(form) for name, form in fields}
-    )
+    read = {name: body.read(form) for name, form in fields}
+    if kind_name == "snapshot_chunk":
+        _check_chunk(read)
+    return TwinMessage(sender, receiver, term, kind, kind_name, read)
+
+
+def _check_chunk(body: dict[str, Value]) -> None:
+    offset, total, piece = body["offset"], body["total_bytes"], body["bytes"]
+    assert isinstance(offset, int) and isinstance(total, int) and isinstance(piece, str)
+    size = len(piece) // 2
+    if size > SNAPSHOT_CHUNK_BYTES_MAX or offset + size > total:
+        raise PeerTwinError("PeerChunkOutOfRange")
 
 
 class _Body:

@@ -15,7 +15,7 @@ One frame:
     32  u64  cause       position
     40  u16  schema id
     42  u16  schema version
-    44  u32  reserved    0
+    44  u32  epoch
     48       payload, then zeros up to a multiple of 8
 
 A new-term frame carries: u64 term, u64 previous term, u32 leader, u32 reserved (0). It belongs to the term it names.
@@ -32,7 +32,7 @@ HEADER_BYTES = 48
 FRAME_BYTES_MAX = 1 << 20
 VERSION = 1
 KIND_NEW_TERM = 1
-KIND_MAX = 21
+KIND_MAX = 22
 POSITION_MAX = 2**64 - 1
 
 
@@ -77,6 +77,7 @@ class TwinFrame:
     cause: int = 0
     schema_id: int = 0
     schema_version: int = 0
+    epoch: int = 0
 
     @property
     def end(self) -> int:
@@ -116,7 +117,7 @@ def new_term_payload(*, term: int, previous_term: int, leader: int) -> bytes:
     return NEW_TERM.pack(term, previous_term, leader, 0)
 
 
-def encode(frame: TwinFrame, *, version: int = VERSION, reserved: int = 0, padding_byte: int = 0) -> bytes:
+def encode(frame: TwinFrame, *, version: int = VERSION, padding_byte: int = 0) -> bytes:
     """Encode `frame`; the keywords write what no correct writer would, under a checksum that verifies."""
     length = HEADER_BYTES + len(frame.payload)
     padding = bytes([padding_byte]) * (padded(length) - length)
@@ -134,7 +135,7 @@ def encode(frame: TwinFrame, *, version: int = VERSION, reserved: int = 0, paddi
             frame.cause,
             frame.schema_id,
             frame.schema_version,
-            reserved,
+            frame.epoch,
         )
         return header + frame.payload + padding
 
@@ -178,7 +179,7 @@ def decode_one(data: bytes, at: int, previous_term: int) -> TwinFrame:
         cause,
         schema_id,
         schema_version,
-        reserved,
+        epoch,
     ) = HEADER.unpack_from(whole)
 
     # A new-term frame verifies in the term that it names. One too short to name a term is verified in the term before,
@@ -195,8 +196,6 @@ def decode_one(data: bytes, at: int, previous_term: int) -> TwinFrame:
         raise TwinError(Fault.KIND, at)
     if flags != 0:
         raise TwinError(Fault.FLAGS, at)
-    if reserved != 0:
-        raise TwinError(Fault.RESERVED, at)
     if any(whole[length:]):
         raise TwinError(Fault.PADDING, at)
     if is_new_term:
@@ -213,6 +212,7 @@ def decode_one(data: bytes, at: int, previous_term: int) -> TwinFrame:
         cause=cause,
         schema_id=schema_id,
         schema_version=schema_version,
+        epoch=epoch,
     )
 
 

@@ -80,7 +80,7 @@ def summaries() -> dict[int, Summary]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_trace_keeps_every_rule(seed: int, simulator: list[str], summaries: dict[int, Summary]) -> None:
-    command = [*simulator, "trace", "--seed", str(seed), "--json"]
+    command = [*simulator, "trace", "--seed", str(seed), "--json", "--plain"]
     trace = _run(command, RUN_LIMIT_S)
     try:
         summary = check_lines(trace.splitlines())

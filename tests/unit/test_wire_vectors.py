@@ -54,6 +54,7 @@ class DecodedFrame(msgspec.Struct, forbid_unknown_fields=True):
     cause: int
     schema_id: int
     schema_version: int
+    epoch: int
     payload: str
     new_term: NewTerm | None = None
 
@@ -150,6 +151,7 @@ def described(case: GoodFrame) -> wire_twin.TwinFrame:
         cause=decoded.cause,
         schema_id=decoded.schema_id,
         schema_version=decoded.schema_version,
+        epoch=decoded.epoch,
     )
 
 
@@ -179,6 +181,7 @@ def test_good_frames_by_the_crate(case: GoodFrame) -> None:
     for field in ("term", "end", "kind", "flags", "source_id", "source_sequence", "timestamp_ns", "cause"):
         assert getattr(frame, field) == getattr(case.decoded, field)
     assert (frame.schema_id, frame.schema_version) == (wanted.schema_id, wanted.schema_version)
+    assert frame.epoch == wanted.epoch
     assert frame.payload == wanted.payload
 
 

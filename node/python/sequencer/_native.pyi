@@ -60,6 +60,9 @@ class Frame:
     def schema_version(self) -> int:
         """Version of that schema."""
     @property
+    def epoch(self) -> int:
+        """Epoch of the source: of a session, a service, or the role of a gateway; 0 where there is none."""
+    @property
     def payload(self) -> bytes:
         """The payload, without padding."""
     def __eq__(self, other: object, /) -> bool: ...
@@ -77,6 +80,7 @@ def encode_frame(
     cause: Position | None = None,
     schema_id: int = 0,
     schema_version: int = 0,
+    epoch: int = 0,
 ) -> bytes:
     """Encode one frame, padded to a multiple of 8 bytes.
 

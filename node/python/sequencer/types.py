@@ -57,4 +57,5 @@ class FrameKind(IntEnum):
     ROLLBACK = 20
     """The version before answers again, every cause from here on."""
     CLUSTER_VERSION = 21
+    RETENTION = 22
     """The features that every member may use from here on."""

@@ -32,7 +32,7 @@ _EVENTS: dict[str, Callable[[Cluster, Node, Event], None]] = {
     "commit": commitment.commit,
 }
 
-_NOTES = frozenset({"fault", "heal", "flip", "read_log"})
+_NOTES = frozenset({"fault", "heal", "flip", "read_log", "control"})
 """What the simulator did to the world, and reads. It excuses nothing, so no rule looks at it."""
 
 

@@ -23,6 +23,7 @@ def commit(cluster: Cluster, node: Node, event: Event) -> None:
         first = cluster.committed.end
         cluster.committed.extend(node.log.starts_inside(first, to), to)
     node.commit = max(node.commit, to)
+    node.known_commit = max(node.known_commit, to)
 
 
 def _same_as_committed(cluster: Cluster, node: Node, to: int) -> None:

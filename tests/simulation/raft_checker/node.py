@@ -43,6 +43,8 @@ class Node:
 
     up: bool = False
     commit: int = 0
+    known_commit: int = 0
+    """The highest commit position of any of its lives."""
     role: str = "follower"
     role_term: int = 0
     halted_at: int = -1
@@ -103,7 +105,6 @@ class Node:
     def restart(self) -> None:
         """Forget all that lives in memory only."""
         self.up, self.started = True, True
-        self.commit = 0
         self.role, self.role_term = "follower", self.term
         self.uncut.clear()
         self.heard_terms.clear()

@@ -17,6 +17,16 @@ def start(cluster: Cluster, node: Node, event: Event) -> None:
     except ValueError as error:
         cluster.malformed(str(error), node)
     claim = as_end(event["claim"])
+    commit = event.get("commit", 0)
+    if commit > min(node.known_commit, found.end):
+        cluster.fail(
+            Rule.RESTART_NOTHING_NEW,
+            f"node {node.id} comes back knowing of commits that it did not know of, or does not hold",
+            node,
+            known=node.known_commit,
+            found=commit,
+            found_end=found.end,
+        )
     if node.started:
         _check_restart(cluster, node, event, found)
     node.term, node.vote, node.claim = event["term"], event["vote"], claim
@@ -28,6 +38,8 @@ def start(cluster: Cluster, node: Node, event: Event) -> None:
     if not node.started:
         cluster.adopt_lineage(node)
     node.restart()
+    # What was committed is so for ever: a node may remember it.
+    node.commit = commit
 
 
 def _found_log(event: Event) -> TermTable:

@@ -49,6 +49,7 @@ Event = TypedDict(
         "from": int,
         "to": int,
         "role": str,
+        "commit": int,
         "m": Message,
     },
     total=False,

@@ -1,147 +1,197 @@
-//! Admitting messages: the hot path of a leader.
+//! Admitting requests: the hot path of a leader.
 //!
-//! Cost of one message: one copy into the log buffer and one checksum over it. No allocation, no system call; the bytes
-//! leave the node with the next [`crate::Event::Flush`], together with all that was admitted before it.
+//! 1. Only a leader that has committed in its own term answers.
+//! 2. The rules of the request's kind are asked against the ledger at the end of the log. A repeat is answered and appends nothing.
+//! 3. There must be room: in the uncommitted window, on the disks, and in a frame.
+//! 4. The frame is encoded at the end of the log and applied to the ledger.
+//!
+//! Cost of one message: one look into the session's 32 bytes, one copy into the log buffer, one checksum over it, one entry in the
+//! journal. No allocation, no system call; the bytes leave the node with the next [`crate::Event::Flush`], together with all that was
+//! admitted before it.
+//!
+//! Invariant: a refusal changes nothing. Invariant: what an answer rests on is committed before it may be told.
 
 use sequencer_wire::teeth::{self, Bug};
-use sequencer_wire::{FrameFields, FrameKind, NodeId, Position, Term, encode_frame, frame_bytes};
-use thiserror::Error;
+use sequencer_wire::{Body, FrameFields, FrameKind, Position, encode_frame, frame_bytes};
 
+use crate::answer::{Answer, Outcome};
 use crate::core::Core;
 use crate::event::Now;
+use crate::refusal::Refusal;
+use crate::request::Request;
 use crate::status::Role;
 
-/// A message to be put into the log.
+mod control;
+mod members;
+mod outputs;
+mod sessions;
+mod switches;
+
+/// Where a rule leads.
+pub(crate) type Ruling = Result<Outcome, Refusal>;
+
+/// A frame to be appended, but for its body.
 #[derive(Debug, Clone, Copy)]
-pub struct Proposal<'a> {
-    /// What kind of frame; a new-term frame cannot be proposed.
-    pub kind: FrameKind,
-    /// The session or service it comes from.
-    pub source_id: u32,
-    /// Its number there.
-    pub source_sequence: u64,
-    /// Position of the frame that caused it; 0 if none.
-    pub cause: Position,
-    /// Schema of the payload.
-    pub schema_id: u16,
-    /// Version of that schema.
-    pub schema_version: u16,
-    /// Opaque bytes.
-    pub payload: &'a [u8],
+pub(crate) struct Head {
+    pub(crate) kind: FrameKind,
+    pub(crate) source_id: u32,
+    pub(crate) sequence: u64,
+    pub(crate) epoch: u32,
+    pub(crate) cause: Position,
+    pub(crate) schema_id: u16,
+    pub(crate) schema_version: u16,
 }
 
-/// Where an admitted message stands. It is committed once the commit position reaches `end` while this node still leads
-/// in `term`; until then it may be cut, and nobody outside may be told of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admitted {
-    /// The term it was admitted in.
-    pub term: Term,
-    /// Position of its frame.
-    pub at: Position,
-    /// End of its frame.
-    pub end: Position,
-    /// Its timestamp, nanoseconds since the Unix epoch.
-    pub timestamp_ns: u64,
-}
-
-/// Why a message was not admitted. Nothing has changed; all but the last two may be tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// Another node leads, or none.
-    #[error("this node does not lead; ask {leader:?}")]
-    NotLeader {
-        /// The leader, if known.
-        leader: Option<NodeId>,
-    },
-    /// The first frame of this leader's term is not committed yet.
-    #[error("the leader's term {term} has not committed its first frame yet; try again shortly")]
-    NotReady {
-        /// The leader's term.
-        term: Term,
-    },
-    /// Leadership is being handed over.
-    #[error("leadership is being handed over to {target}; ask it shortly")]
-    HandingOver {
-        /// The coming leader.
-        target: NodeId,
-    },
-    /// Too much is admitted and not committed.
-    #[error(
-        "{uncommitted_bytes} bytes wait to be committed and the limit is {limit_bytes}; try again when some are"
-    )]
-    Backpressure {
-        /// Bytes that are not committed, or not yet handed to the own disk.
-        uncommitted_bytes: u64,
-        /// The configured limit.
-        limit_bytes: u64,
-    },
-    /// The message exceeds the largest frame this node takes.
-    #[error("a payload of {bytes} bytes exceeds the limit of {limit_bytes}; split the message")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit_bytes: usize,
-    },
-    /// Frames of this kind are written by the core alone.
-    #[error("frames of kind {kind:?} are written by the leader itself and cannot be proposed")]
-    ReservedKind {
-        /// The kind asked for.
-        kind: FrameKind,
-    },
+impl Head {
+    /// A frame that bears no more than its source.
+    pub(crate) fn of(kind: FrameKind, source_id: u32) -> Self {
+        Self { kind, source_id, sequence: 0, epoch: 0, cause: Position(0), schema_id: 0, schema_version: 0 }
+    }
 }
 
 impl Core {
-    /// Appends one message to the leader's log. It leaves the node with the next [`crate::Event::Flush`].
-    ///
-    /// # Errors
-    /// [`Refusal`]; nothing has changed.
-    pub fn propose(&mut self, proposal: &Proposal<'_>, now: Now) -> Result<Admitted, Refusal> {
-        self.check_admission(proposal)?;
-        let at = self.log.end();
-        let timestamp_ns = self.clock.stamp(now);
-        let fields = FrameFields {
-            kind: proposal.kind,
-            flags: 0,
-            source_id: proposal.source_id,
-            source_sequence: proposal.source_sequence,
-            timestamp_ns,
-            cause: proposal.cause,
-            schema_id: proposal.schema_id,
-            schema_version: proposal.schema_version,
+    /// Takes in one request. What it appends leaves the node with the next [`crate::Event::Flush`].
+    pub fn request(&mut self, request: &Request<'_>, now: Now) -> Answer {
+        let is_leading = self.check_leading();
+        let result = is_leading.and_then(|()| self.rule_on(request, now));
+        // What is decided without a look at the ledger may be said at once.
+        let after = match &result {
+            Ok(Outcome::Repeat { .. }) if teeth::is_active(Bug::AnswerFromOverlay) => Position(0),
+            Ok(Outcome::Repeat { first }) => Position(first.0 + 1),
+            Ok(Outcome::Voted { .. }) => Position(0),
+            Err(
+                Refusal::NotLeader { .. }
+                | Refusal::NotReady { .. }
+                | Refusal::HandingOver { .. }
+                | Refusal::Backpressure { .. }
+                | Refusal::LogFull
+                | Refusal::TooLarge { .. }
+                | Refusal::ReservedKind { .. }
+                | Refusal::Malformed(_)
+                | Refusal::OutOfRange { .. },
+            ) => Position(0),
+            // Its own frame, and everything else that it may rest on.
+            Ok(_) | Err(_) => self.log.end(),
         };
-        let room = self.log.reserve(frame_bytes(proposal.payload.len()), self.written);
-        let bytes = encode_frame(room, at, self.term, &fields, proposal.payload)
-            .expect("the size was checked and the room reserved");
-        self.log.advance(bytes);
-        Ok(Admitted { term: self.term, at, end: self.log.end(), timestamp_ns })
+        if let Err(refusal) = &result {
+            *self.refusals.entry(refusal.kind()).or_default() += 1;
+        }
+        Answer { result, after, term: self.term }
     }
 
-    fn check_admission(&self, proposal: &Proposal<'_>) -> Result<(), Refusal> {
+    /// How often each kind of refusal was given in this life.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refusals.iter().map(|(kind, count)| (*kind, *count))
+    }
+
+    fn rule_on(&mut self, request: &Request<'_>, now: Now) -> Ruling {
+        match request {
+            Request::Message(message) => self.admit_message(message, now),
+            Request::Query { service, message } => self.admit_query(*service, message, now),
+            Request::Open(open) => self.admit_open(open, now),
+            Request::Close { session, epoch } => self.admit_close(*session, *epoch, now),
+            Request::KeepAlive { session, epoch } => self.hear_session(*session, *epoch, now),
+            Request::Output(output) => self.admit_output(output, now),
+            Request::OutputEnd(end) => self.admit_output_end(end, now),
+            Request::Progress(progress) => self.admit_progress(progress, now),
+            Request::Member(change) => self.admit_member_change(change, now),
+            other => self.admit_control(other, now),
+        }
+    }
+
+    pub(crate) fn check_leading(&self) -> Result<(), Refusal> {
         if self.role != Role::Leader {
             return Err(Refusal::NotLeader { leader: self.leader });
         }
-        if proposal.kind == FrameKind::NewTerm {
-            return Err(Refusal::ReservedKind { kind: proposal.kind });
-        }
-        let limit_bytes = self.config.block_bytes - frame_bytes(0);
-        if proposal.payload.len() > limit_bytes {
-            return Err(Refusal::TooLarge { bytes: proposal.payload.len(), limit_bytes });
-        }
-        if self.commit <= self.term_start {
+        if !self.is_ready() {
             return Err(Refusal::NotReady { term: self.term });
+        }
+        Ok(())
+    }
+
+    /// Whether a frame of the own term is committed.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.commit > self.term_start
+    }
+
+    /// Whether a frame of this size may be appended. Ingress is what fills the disk; the rest is what it takes to free it.
+    pub(crate) fn check_room(&self, payload_bytes: usize, is_ingress: bool) -> Result<(), Refusal> {
+        let limit_bytes = self.config.block_bytes - frame_bytes(0);
+        if payload_bytes > limit_bytes {
+            return Err(Refusal::TooLarge { bytes: payload_bytes, limit_bytes });
         }
         if let Some(transfer) = &self.transfer
             && !teeth::is_active(Bug::TransferWithoutStop)
         {
             return Err(Refusal::HandingOver { target: transfer.target });
         }
+        if is_ingress && self.is_log_full() {
+            return Err(Refusal::LogFull);
+        }
         // Bytes that followers committed before this node's own disk was handed them stay in the log buffer all the same.
         let uncommitted_bytes = self.log.end().0 - self.commit.min(self.written).0;
         let limit_bytes = self.config.uncommitted_bytes_max;
-        if uncommitted_bytes + frame_bytes(proposal.payload.len()) as u64 > limit_bytes {
+        if uncommitted_bytes + frame_bytes(payload_bytes) as u64 > limit_bytes {
             return Err(Refusal::Backpressure { uncommitted_bytes, limit_bytes });
         }
         Ok(())
+    }
+
+    /// Fewer voters than a majority have room on their disks, or the leader itself has none.
+    fn is_log_full(&self) -> bool {
+        let with_room = self.peers.iter().filter(|peer| peer.is_voter && !peer.low_space).count();
+        self.low_space || with_room + 1 < self.majority()
+    }
+
+    /// Encodes a frame at the end of the log. The caller has checked the room, and applies it to the ledger.
+    #[inline]
+    pub(crate) fn append(&mut self, head: &Head, payload: &[u8], now: Now) -> (Position, u64) {
+        let at = self.log.end();
+        let timestamp_ns = self.clock.stamp(now);
+        let fields = head.at_time(timestamp_ns);
+        let room = self.log.reserve(frame_bytes(payload.len()), self.written);
+        let bytes = encode_frame(room, at, self.term, &fields, payload)
+            .expect("the size was checked and the room reserved");
+        self.log.advance(bytes);
+        self.last_frame_ns = timestamp_ns;
+        (at, timestamp_ns)
+    }
+
+    /// Appends and applies a frame that is neither a message nor an output.
+    pub(crate) fn append_control(
+        &mut self,
+        head: &Head,
+        body: &Body<'_>,
+        is_ingress: bool,
+        now: Now,
+    ) -> Ruling {
+        let mut payload = [0; sequencer_wire::BODY_BYTES_MAX];
+        let payload = &mut payload[..body.payload_bytes()];
+        self.check_room(payload.len(), is_ingress)?;
+        body.encode(payload);
+        let (at, timestamp_ns) = self.append(head, payload, now);
+        let fields = head.at_time(timestamp_ns);
+        self.ledger
+            .apply_control(at, self.log.end(), &fields, body)
+            .expect("the body was made here, so it is known");
+        self.follow_members();
+        Ok(Outcome::Admitted { at, timestamp_ns })
+    }
+}
+
+impl Head {
+    fn at_time(&self, timestamp_ns: u64) -> FrameFields {
+        let Self { kind, source_id, sequence, epoch, cause, schema_id, schema_version } = *self;
+        FrameFields {
+            kind,
+            flags: 0,
+            source_id,
+            source_sequence: sequence,
+            timestamp_ns,
+            cause,
+            schema_id,
+            schema_version,
+            epoch,
+        }
     }
 }

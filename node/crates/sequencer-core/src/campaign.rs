@@ -33,6 +33,10 @@ impl Core {
         self.leader = None;
         self.leader_heard_ns = None;
         self.redraw_election_deadline(now);
+        if !self.is_voter() {
+            self.set_role(Role::Follower, effects);
+            return;
+        }
         if self.claim.is_some() && !teeth::is_active(Bug::ForgetClaim) {
             // Its log has a hole where it may have acknowledged bytes: it must not lead. It asks around instead.
             self.set_role(Role::Follower, effects);
@@ -117,14 +121,15 @@ impl Core {
         let from_current_leader =
             term == self.term && self.role == Role::Follower && self.leader == Some(from);
         // A target that has not all of the leader's log durable would only cause an election that it cannot win.
-        if from_current_leader && self.claim.is_none() && self.durable_end() >= end {
+        if from_current_leader && self.is_voter() && self.claim.is_none() && self.durable_end() >= end {
             self.campaign(true, now, effects);
         }
     }
 
     fn lead(&mut self, now: Now, effects: &mut Effects) {
         self.counters.elections_won += 1;
-        let voters_wall_ns = self.peers.iter().filter(|peer| peer.granted).map(|peer| peer.wall_ns).max();
+        let voters_wall_ns =
+            self.peers.iter().filter(|peer| peer.granted && peer.is_voter).map(|peer| peer.wall_ns).max();
         self.clock.lead(now, voters_wall_ns);
         self.leader = Some(self.config.id);
         self.leader_heard_ns = None;
@@ -135,6 +140,7 @@ impl Core {
         }
         self.set_role(Role::Leader, effects);
         self.append_new_term(now);
+        self.leadership.start(self.ledger.sessions.slots(), self.last_frame_ns);
         self.round += 1;
         self.heartbeat_deadline_ns = now.monotonic_ns + self.config.heartbeat_ns;
         for index in 0..self.peers.len() {
@@ -152,6 +158,7 @@ impl Core {
         let bytes =
             encode_new_term(room, at, frame, timestamp_ns).expect("a block has room for a new-term frame");
         self.log.advance(bytes);
+        self.last_frame_ns = timestamp_ns;
         self.terms.push(TermStart { term: self.term, start: at });
         debug_assert!(self.log.end() == Position(at.0 + bytes as u64));
     }
@@ -164,6 +171,6 @@ impl Core {
 
     fn has_majority_of_grants(&self) -> bool {
         // The node itself, which asks only when it would vote for itself.
-        1 + self.peers.iter().filter(|peer| peer.granted).count() >= self.config.majority()
+        1 + self.peers.iter().filter(|peer| peer.granted && peer.is_voter).count() >= self.majority()
     }
 }

@@ -18,6 +18,9 @@
 //! first: from then on it neither adds to a commit of an older term nor leads one. Whoever leads, or hears a leader, does not
 //! answer; the leader's log settles the claim.
 //!
+//! A claim whose missing bytes may hold a change of membership is not lowered at all: the node might not know whom to ask
+//! (`docs/internals/exactly-once.md`).
+//!
 //! Invariant: with X the log ends in the answers, every byte of an older term that is or will be committed lies at or below
 //! the highest of X. For it was counted from the asker and from at least one other voter, and that one had it durable
 //! before it answered.
@@ -79,7 +82,7 @@ impl Core {
 
     /// Asks all voters what they hold; their answers are compared in [`Core::on_status_response`].
     pub(crate) fn inquire(&mut self, effects: &mut Effects) {
-        if self.claim.is_none_or(|claim| claim.damaged) {
+        if self.claim.is_none_or(|claim| claim.damaged || claim.membership) {
             return;
         }
         let nonce = self.random.next();
@@ -133,9 +136,9 @@ impl Core {
     }
 
     fn settle_claim_by_reports(&mut self) {
-        let Some(mut claim) = self.claim.filter(|claim| !claim.damaged) else { return };
+        let Some(mut claim) = self.claim.filter(|claim| !claim.damaged && !claim.membership) else { return };
         let mut best = self.durable_end();
-        for peer in &self.peers {
+        for peer in self.peers.iter().filter(|peer| peer.is_voter) {
             match peer.reported {
                 Some(reported) if !reported.damaged => best = best.max(reported.last),
                 _ => return,

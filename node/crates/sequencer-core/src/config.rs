@@ -1,13 +1,15 @@
 //! The core's settings, with their bounds.
 
-use sequencer_wire::{ClusterId, FRAME_BYTES_MAX, NodeId};
+pub use sequencer_wire::VOTERS_MAX;
+use sequencer_wire::{
+    ClusterId, FRAME_BYTES_MAX, HEADER_BYTES, Member, MemberRole, Members, Membership, NodeId,
+};
 use thiserror::Error;
-
-/// Most voters in a cluster. More would slow each commit and help nobody; fixed arrays on the hot path hold this many.
-pub const VOTERS_MAX: usize = 9;
 
 /// Longest election time-out: longer ones are a mistake in the unit.
 const ELECTION_TIMEOUT_NS_MAX: u64 = 3_600_000_000_000;
+/// Most sessions that can be configured.
+const SESSIONS_MAX: usize = 16_000_000;
 /// Largest log buffer; it is taken from memory at start.
 const BUFFER_BYTES_MAX: u64 = 16 << 30;
 
@@ -16,10 +18,15 @@ const BUFFER_BYTES_MAX: u64 = 16 << 30;
 pub struct Config {
     /// The cluster it belongs to.
     pub cluster: ClusterId,
-    /// The own id; one of `voters`.
+    /// The own id.
     pub id: NodeId,
-    /// All voters, in any order, each once; at most [`VOTERS_MAX`]. Learners and changes of membership come as frames.
+    /// UUID of the own data; zeros if it is not known.
+    pub data: [u8; 16],
+    /// The voters that the cluster was founded with, in any order, each once; at most [`VOTERS_MAX`]. The same on all founders. They count until a
+    /// membership frame is in the log; a node that joins later need not know them.
     pub voters: Vec<NodeId>,
+    /// UUIDs of their data, as far as they are known. While one is not, a founder that lost its disk is not recognised.
+    pub identities: Vec<(NodeId, [u8; 16])>,
     /// Nanoseconds without a leader before a follower campaigns; each wait is drawn anew from one to two times this.
     pub election_timeout_ns: u64,
     /// Nanoseconds between heartbeats of a leader; at most a third of the election time-out.
@@ -33,6 +40,18 @@ pub struct Config {
     pub inflight_bytes_max: u64,
     /// Bytes admitted and not yet committed above which the leader refuses more.
     pub uncommitted_bytes_max: u64,
+    /// Sessions kept at one time, idle ones included.
+    pub sessions_max: usize,
+    /// Shortest time-out of a session, in nanoseconds.
+    pub session_timeout_ns_min: u64,
+    /// Longest time-out of a session, in nanoseconds.
+    pub session_timeout_ns_max: u64,
+    /// Bytes that a learner may lag behind to become a voter.
+    pub catch_up_bytes_max: u64,
+    /// Bytes of a snapshot in one message.
+    pub snapshot_chunk_bytes: usize,
+    /// Largest snapshot that is taken from a leader; it is held in memory until it is whole.
+    pub snapshot_bytes_max: u64,
     /// Seed for election time-outs; different on each node and each start.
     pub seed: u64,
 }
@@ -62,6 +81,14 @@ impl Config {
             blocks: 32,
             inflight_bytes_max: 8 << 20,
             uncommitted_bytes_max: 8 << 20,
+            data: [0; 16],
+            identities: Vec::new(),
+            sessions_max: 100_000,
+            session_timeout_ns_min: 100_000_000,
+            session_timeout_ns_max: 3_600_000_000_000,
+            catch_up_bytes_max: 1 << 20,
+            snapshot_chunk_bytes: 256 << 10,
+            snapshot_bytes_max: 256 << 20,
             seed,
         }
     }
@@ -75,12 +102,32 @@ impl Config {
             if holds { Ok(()) } else { Err(ConfigError { path, found, expected }) }
         };
         let voters = self.voters.len();
-        check((1..=VOTERS_MAX).contains(&voters), "voters", voters as u64, "a cluster has 1 to 9 voters")?;
+        check(voters <= VOTERS_MAX, "voters", voters as u64, "a cluster has at most 9 voters")?;
         let mut sorted = self.voters.clone();
         sorted.sort_unstable();
         sorted.dedup();
         check(sorted.len() == voters, "voters", voters as u64, "each voter is named once")?;
-        check(sorted.contains(&self.id), "id", u64::from(self.id.0), "it must be one of the voters")?;
+        let is_zero = |id: &NodeId| id.0 == 0 || id.0 == u32::MAX;
+        check(!is_zero(&self.id), "id", u64::from(self.id.0), "ids go from 1 to 4294967294")?;
+        check(!sorted.iter().any(is_zero), "voters", voters as u64, "ids go from 1 to 4294967294")?;
+        check(
+            self.session_timeout_ns_min > 0 && self.session_timeout_ns_min <= self.session_timeout_ns_max,
+            "session_timeout_ns_min",
+            self.session_timeout_ns_min,
+            "it must be above 0 and at most session_timeout_ns_max",
+        )?;
+        check(
+            (1..=SESSIONS_MAX).contains(&self.sessions_max),
+            "sessions_max",
+            self.sessions_max as u64,
+            "it must be 1 to 16 million",
+        )?;
+        check(
+            (1..=sequencer_wire::SNAPSHOT_CHUNK_BYTES_MAX).contains(&self.snapshot_chunk_bytes),
+            "snapshot_chunk_bytes",
+            self.snapshot_chunk_bytes as u64,
+            "it must be 1 byte to 1 MiB",
+        )?;
         check(self.heartbeat_ns > 0, "heartbeat_ns", self.heartbeat_ns, "it must be above 0")?;
         check(
             self.heartbeat_ns <= self.election_timeout_ns / 3,
@@ -133,8 +180,21 @@ impl Config {
         (self.blocks as u64 / 2).saturating_mul(self.block_bytes as u64)
     }
 
-    /// Nodes that make a majority of the voters.
-    pub fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+    /// Frames that may be uncommitted at one time, a few more or less.
+    pub(crate) fn journal_entries(&self) -> usize {
+        self.uncommitted_bytes_max as usize / HEADER_BYTES + 64
+    }
+
+    /// The list of members that counts until one is in the log.
+    pub(crate) fn founders(&self) -> Membership {
+        let mut ids = self.voters.clone();
+        ids.sort_unstable();
+        let mut members = Members::new();
+        for id in &ids {
+            let known = self.identities.iter().find(|(known, _)| known == id);
+            let data = known.map_or([0; 16], |(_, data)| *data);
+            members.push(Member { id: *id, role: MemberRole::Voter, data });
+        }
+        Membership { next_id: NodeId(ids.last().map_or(1, |last| last.0 + 1)), members }
     }
 }

@@ -1,13 +1,21 @@
 //! The state of one member and the entry point of every event.
 
-use sequencer_wire::{Claim, Envelope, HardState, LogEnd, NodeId, PeerMessage, Position, Term, TermTable};
+use std::collections::BTreeMap;
+
+use sequencer_wire::{
+    Claim, Envelope, HardState, LogEnd, Membership, NodeId, PeerMessage, Position, Term, TermTable,
+};
 
 use crate::claim::Inquiry;
 use crate::config::{Config, ConfigError};
 use crate::effect::{Effect, Effects, Outgoing};
 use crate::event::{Event, Now};
+use crate::install::{Arriving, Taken};
+use crate::leadership::Leadership;
+use crate::ledger::Ledger;
 use crate::log_buffer::{LogBuffer, Slices};
 use crate::log_clock::LogClock;
+use crate::membership::Voters;
 use crate::peer::Peer;
 use crate::random::Random;
 use crate::state::Restored;
@@ -40,8 +48,36 @@ pub struct Core {
     pub(crate) commit: Position,
     pub(crate) clock: LogClock,
 
-    /// The other voters, by id.
+    /// The other members of the newest list, by id.
     pub(crate) peers: Vec<Peer>,
+    /// The list that counts until one is in the log.
+    pub(crate) founders: Membership,
+    /// Voters of the newest list.
+    pub(crate) voters: Voters,
+    /// Whether this node is one of them, with the data that the list names.
+    pub(crate) has_vote: bool,
+    /// The list that `peers` and `voters` were derived from.
+    pub(crate) members_version: u64,
+
+    /// What admission needs, at the end of the log.
+    pub(crate) ledger: Ledger,
+    pub(crate) leadership: Leadership,
+    pub(crate) refusals: BTreeMap<&'static str, u64>,
+    /// Timestamp of the last frame in the log.
+    pub(crate) last_frame_ns: u64,
+    /// One body being encoded; reused.
+    pub(crate) scratch: Vec<u8>,
+
+    /// First position of the stored log.
+    pub(crate) log_start: Position,
+    /// Position of the newest saved snapshot.
+    pub(crate) saved_snapshot: Position,
+    /// A snapshot that is not saved yet.
+    pub(crate) taken: Option<Taken>,
+    /// A snapshot that arrives from the leader.
+    pub(crate) arriving: Option<Arriving>,
+    /// The own disk has reached its reserve.
+    pub(crate) low_space: bool,
 
     /// The leader of the current term, once known.
     pub(crate) leader: Option<NodeId>,
@@ -72,9 +108,9 @@ impl Core {
     /// [`ConfigError`] when a setting is out of bounds.
     pub fn new(config: Config, restored: Restored, now: Now) -> Result<Self, ConfigError> {
         config.validate()?;
-        let Restored { hard_state, terms, end, last_timestamp_ns } = restored;
-        let mut others: Vec<NodeId> = config.voters.iter().copied().filter(|id| *id != config.id).collect();
-        others.sort_unstable();
+        let Restored { hard_state, terms, start, end, last_timestamp_ns, committed, snapshot, mut ledger } =
+            restored;
+        ledger.reserve_journal(config.journal_entries());
         let mut core = Self {
             random: Random::new(config.seed),
             counters: Counters::default(),
@@ -88,9 +124,23 @@ impl Core {
             terms,
             written: end,
             durable: end,
-            commit: Position(0),
+            commit: committed.min(end),
             clock: LogClock::new(last_timestamp_ns),
-            peers: others.into_iter().map(Peer::new).collect(),
+            peers: Vec::new(),
+            founders: config.founders(),
+            voters: Voters::default(),
+            has_vote: false,
+            members_version: 0,
+            ledger,
+            leadership: Leadership::default(),
+            refusals: BTreeMap::new(),
+            last_frame_ns: last_timestamp_ns,
+            scratch: Vec::new(),
+            log_start: start,
+            saved_snapshot: snapshot,
+            taken: None,
+            arriving: None,
+            low_space: false,
             leader: None,
             leader_heard_ns: None,
             election_deadline_ns: 0,
@@ -104,6 +154,7 @@ impl Core {
             transfer: None,
             config,
         };
+        core.take_members();
         core.settle_claim_by_own_log();
         core.redraw_election_deadline(now);
         Ok(core)
@@ -114,12 +165,16 @@ impl Core {
         if self.role == Role::Halted {
             return;
         }
+        self.forget_installed();
         match event {
             Event::Tick => self.tick(now, effects),
             Event::Receive { envelope, message } => self.receive(&envelope, &message, now, effects),
             Event::Flush => self.flush(effects),
             Event::Durable { position } => self.on_durable(position, effects),
             Event::LogRead { peer, id, from, frames } => self.on_log_read(peer, id, from, frames, effects),
+            Event::SnapshotRead { peer, id, last, total_bytes, offset, bytes } => {
+                self.on_snapshot_read(peer, id, last, total_bytes, offset, bytes, effects);
+            }
             Event::StorageFailed => self.halt(effects),
         }
         self.save(effects);
@@ -155,6 +210,11 @@ impl Core {
         &self.terms
     }
 
+    /// What admission needs, at the end of the log: committed or not, so not for readers.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
@@ -173,6 +233,9 @@ impl Core {
             durable: self.durable_end(),
             commit: self.commit,
             claim: self.claim,
+            is_voter: self.is_voter(),
+            log_start: self.log_start,
+            snapshot: self.saved_snapshot,
             handing_over_to: self
                 .transfer
                 .as_ref()
@@ -218,10 +281,13 @@ impl Core {
     fn receive(&mut self, envelope: &Envelope, message: &PeerMessage<'_>, now: Now, effects: &mut Effects) {
         let from = envelope.from;
         let addressed = envelope.to == self.config.id && envelope.cluster == self.config.cluster;
-        let Some(peer) = self.peer_index(from).filter(|_| addressed) else {
+        // An id that is not known yet may have been added where this node has not read; one that was used before was removed.
+        let peer = self.peer_index(from);
+        let is_retired = peer.is_none() && self.is_retired(from);
+        if !addressed || is_retired {
             self.counters.dropped_messages += 1;
             return;
-        };
+        }
         let term = envelope.term;
         if term.0.saturating_sub(self.term.0) > TERMS_AHEAD_MAX {
             // No cluster gets there; following such a term would use up all that are left.
@@ -230,19 +296,46 @@ impl Core {
         }
         match *message {
             PeerMessage::PreVoteRequest { last } => self.on_pre_vote_request(from, term, last, now, effects),
-            PeerMessage::PreVoteResponse { granted } => {
-                self.on_pre_vote_response(peer, term, granted, now, effects);
-            }
             PeerMessage::VoteRequest { last, transfer } => {
                 self.on_vote_request(from, term, last, transfer, now, effects);
-            }
-            PeerMessage::VoteResponse { granted, wall_ns } => {
-                self.on_vote_response(peer, term, granted, wall_ns, now, effects);
             }
             PeerMessage::Append { previous, commit, round, frames } => {
                 self.on_append(from, term, previous, commit, round, frames, now, effects);
             }
-            PeerMessage::AppendAccepted { matched, durable, .. } => {
+            PeerMessage::TimeoutNow { end } => self.on_timeout_now(from, term, end, now, effects),
+            PeerMessage::StatusRequest { nonce } => self.on_status_request(from, term, nonce, now, effects),
+            PeerMessage::SnapshotChunk { last, total_bytes, offset, round, bytes } => {
+                self.on_snapshot_chunk(from, term, last, total_bytes, offset, round, bytes, now, effects);
+            }
+            _ => match peer {
+                Some(peer) => self.receive_answer(peer, term, message, now, effects),
+                None => self.counters.dropped_messages += 1,
+            },
+        }
+    }
+
+    /// Takes in an answer, which only members of the newest list are asked for.
+    fn receive_answer(
+        &mut self,
+        peer: usize,
+        term: Term,
+        message: &PeerMessage<'_>,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        match *message {
+            PeerMessage::SnapshotReceived { position, offset, .. } => {
+                self.adopt_higher_term(term, now, effects);
+                self.on_snapshot_received(peer, term, position, offset, now, effects);
+            }
+            PeerMessage::PreVoteResponse { granted } => {
+                self.on_pre_vote_response(peer, term, granted, now, effects);
+            }
+            PeerMessage::VoteResponse { granted, wall_ns } => {
+                self.on_vote_response(peer, term, granted, wall_ns, now, effects);
+            }
+            PeerMessage::AppendAccepted { matched, durable, low_space, .. } => {
+                self.peers[peer].low_space = low_space;
                 self.adopt_higher_term(term, now, effects);
                 self.on_append_accepted(peer, term, matched, durable, now, effects);
             }
@@ -250,11 +343,17 @@ impl Core {
                 self.adopt_higher_term(term, now, effects);
                 self.on_append_rejected(peer, term, previous, end, round, terms, now, effects);
             }
-            PeerMessage::TimeoutNow { end } => self.on_timeout_now(from, term, end, now, effects),
-            PeerMessage::StatusRequest { nonce } => self.on_status_request(from, term, nonce, now, effects),
             PeerMessage::StatusResponse { nonce, health, last } => {
                 self.on_status_response(peer, term, nonce, health, last, now, effects);
             }
+            _ => unreachable!("requests are taken in by the caller"),
+        }
+    }
+
+    /// What the last step installed has been saved by now.
+    fn forget_installed(&mut self) {
+        if self.arriving.as_ref().is_some_and(|arriving| arriving.last.position == self.log_start) {
+            self.arriving = None;
         }
     }
 
@@ -327,10 +426,20 @@ impl Core {
         effects.push(Effect::Send { to, term, message });
     }
 
+    /// Sends to the other voters.
     pub(crate) fn broadcast(&mut self, term: Term, message: Outgoing, effects: &mut Effects) {
         for index in 0..self.peers.len() {
-            self.send_in_term(self.peers[index].id, term, message, effects);
+            if self.peers[index].is_voter {
+                self.send_in_term(self.peers[index].id, term, message, effects);
+            }
         }
+    }
+
+    /// Everything below `position` is committed.
+    pub(crate) fn set_commit(&mut self, position: Position, effects: &mut Effects) {
+        self.commit = position;
+        self.ledger.commit(position);
+        effects.push(Effect::Committed { position });
     }
 
     /// Hands to storage what has been appended to the log buffer since the last time.

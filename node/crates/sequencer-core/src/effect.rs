@@ -51,6 +51,23 @@ pub enum Effect {
         /// Upper bound in bytes; at least one frame is read.
         limit_bytes: usize,
     },
+    /// Read a piece of the saved snapshot and answer with [`crate::Event::SnapshotRead`].
+    ReadSnapshot {
+        /// The follower that needs it.
+        peer: NodeId,
+        /// Repeated by the answer; never used twice in one life.
+        id: u64,
+        /// First byte wanted.
+        offset: u64,
+        /// Upper bound in bytes.
+        limit_bytes: usize,
+    },
+    /// Replace the whole stored log by the snapshot in [`crate::Core::installed_bytes`], durably, before anything that follows. The log
+    /// then starts and ends at its position.
+    Install {
+        /// The log end that the snapshot is of.
+        last: LogEnd,
+    },
     /// Everything below is committed: it will never change and may be shown to anyone.
     Committed {
         /// The commit position.
@@ -119,6 +136,8 @@ pub enum Outgoing {
         durable: Position,
         /// The round of the append answered.
         round: u64,
+        /// The sender's disk has reached its reserve.
+        low_space: bool,
     },
     /// The receiver's log does not match at `previous`.
     AppendRejected {
@@ -141,6 +160,28 @@ pub enum Outgoing {
         /// Echoed by the answer.
         nonce: u64,
     },
+    /// A piece of the snapshot, from the [`crate::Event::SnapshotRead`] being handled.
+    SnapshotChunk {
+        /// The log end that the snapshot is of.
+        last: LogEnd,
+        /// Its size.
+        total_bytes: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// The leader's round.
+        round: u64,
+        /// Bytes in the piece.
+        length: usize,
+    },
+    /// How much of a snapshot has arrived.
+    SnapshotReceived {
+        /// Position of the snapshot.
+        position: Position,
+        /// Bytes from its start that are there.
+        offset: u64,
+        /// The round of the piece answered.
+        round: u64,
+    },
     /// The sender's log end.
     StatusResponse {
         /// Of the request.
@@ -153,18 +194,24 @@ pub enum Outgoing {
 }
 
 impl Outgoing {
-    /// The message to encode. `frames` are an append's; the others have none.
-    pub fn with_frames<'a>(&self, frames: &'a [u8]) -> PeerMessage<'a> {
+    /// The message to encode. `bytes` are an append's frames or a piece of a snapshot; the others have none.
+    pub fn with_bytes<'a>(&self, bytes: &'a [u8]) -> PeerMessage<'a> {
         match *self {
             Self::PreVoteRequest { last } => PeerMessage::PreVoteRequest { last },
             Self::PreVoteResponse { granted } => PeerMessage::PreVoteResponse { granted },
             Self::VoteRequest { last, transfer } => PeerMessage::VoteRequest { last, transfer },
             Self::VoteResponse { granted, wall_ns } => PeerMessage::VoteResponse { granted, wall_ns },
             Self::Append { previous, commit, round, .. } => {
-                PeerMessage::Append { previous, commit, round, frames }
+                PeerMessage::Append { previous, commit, round, frames: bytes }
             }
-            Self::AppendAccepted { matched, durable, round } => {
-                PeerMessage::AppendAccepted { matched, durable, round }
+            Self::SnapshotChunk { last, total_bytes, offset, round, .. } => {
+                PeerMessage::SnapshotChunk { last, total_bytes, offset, round, bytes }
+            }
+            Self::SnapshotReceived { position, offset, round } => {
+                PeerMessage::SnapshotReceived { position, offset, round }
+            }
+            Self::AppendAccepted { matched, durable, round, low_space } => {
+                PeerMessage::AppendAccepted { matched, durable, round, low_space }
             }
             Self::AppendRejected { previous, end, round, terms } => {
                 PeerMessage::AppendRejected { previous, end, round, terms }

@@ -1,6 +1,6 @@
 //! What can happen to the core.
 
-use sequencer_wire::{Envelope, NodeId, PeerMessage, Position};
+use sequencer_wire::{Envelope, LogEnd, NodeId, PeerMessage, Position};
 
 /// The two clocks as the caller read them just before the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,21 @@ pub enum Event<'a> {
         from: Position,
         /// Whole verified frames.
         frames: &'a [u8],
+    },
+    /// The answer to [`crate::Effect::ReadSnapshot`].
+    SnapshotRead {
+        /// The follower the bytes were read for.
+        peer: NodeId,
+        /// Of the read that this answers.
+        id: u64,
+        /// The log end that the saved snapshot is of.
+        last: LogEnd,
+        /// Its size.
+        total_bytes: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// The piece.
+        bytes: &'a [u8],
     },
     /// The own disk failed for good. A leader hands over as well as it can; the core takes part in nothing afterwards.
     StorageFailed,

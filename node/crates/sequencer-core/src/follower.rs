@@ -37,11 +37,7 @@ impl Core {
             self.reject(from, previous.position, round, effects);
             return;
         }
-        self.adopt_higher_term(term, now, effects);
-        let split = self.role == Role::Leader || self.leader.is_some_and(|leader| leader != from);
-        assert!(!split, "{from} and {:?} both lead term {term}", self.leader);
-        self.become_follower(Some(from), now, effects);
-        self.leader_heard_ns = Some(now.monotonic_ns);
+        self.follow(from, term, now, effects);
         let is_new_round = round > self.leader_round;
         self.leader_round = self.leader_round.max(round);
         if !self.is_match(previous) {
@@ -58,6 +54,15 @@ impl Core {
         }
     }
 
+    /// Takes the sender of a message that only a leader sends for the leader of its term.
+    pub(crate) fn follow(&mut self, from: NodeId, term: Term, now: Now, effects: &mut Effects) {
+        self.adopt_higher_term(term, now, effects);
+        let split = self.role == Role::Leader || self.leader.is_some_and(|leader| leader != from);
+        assert!(!split, "{from} and {:?} both lead term {term}", self.leader);
+        self.become_follower(Some(from), now, effects);
+        self.leader_heard_ns = Some(now.monotonic_ns);
+    }
+
     /// Acknowledges what became durable, if a leader waits for it.
     pub(crate) fn acknowledge_durable(&mut self, effects: &mut Effects) {
         if self.leader_matched > Position(0) {
@@ -65,20 +70,21 @@ impl Core {
         }
     }
 
-    fn acknowledge(&mut self, effects: &mut Effects) {
+    pub(crate) fn acknowledge(&mut self, effects: &mut Effects) {
         let Some(leader) = self.leader else { return };
         let matched = self.leader_matched;
         let durable = matched.min(self.durable);
-        self.send(leader, Outgoing::AppendAccepted { matched, durable, round: self.leader_round }, effects);
+        let (round, low_space) = (self.leader_round, self.low_space);
+        self.send(leader, Outgoing::AppendAccepted { matched, durable, round, low_space }, effects);
     }
 
-    fn reject(&mut self, to: NodeId, previous: Position, round: u64, effects: &mut Effects) {
+    pub(crate) fn reject(&mut self, to: NodeId, previous: Position, round: u64, effects: &mut Effects) {
         let end = self.log.end();
         let terms = self.terms.suffix_before(previous.min(end), sequencer_wire::TERM_STARTS_MAX);
         self.send(to, Outgoing::AppendRejected { previous, end, round, terms }, effects);
     }
 
-    fn is_match(&self, previous: LogEnd) -> bool {
+    pub(crate) fn is_match(&self, previous: LogEnd) -> bool {
         if teeth::is_active(Bug::SkipPrefixCheck) {
             return previous.position <= self.log.end();
         }
@@ -124,24 +130,34 @@ impl Core {
                 self.counters.dropped_messages += 1;
                 break;
             }
-            self.take_frame(&frame, effects);
+            if !self.take_frame(&frame, effects) {
+                self.counters.frames_unsupported += 1;
+                break;
+            }
             matched = frame.end();
         }
+        self.follow_members();
         matched
     }
 
-    fn take_frame(&mut self, frame: &Frame<'_>, effects: &mut Effects) {
+    /// Appends a frame that is not there yet. False when its body is of a layout that this software does not know.
+    fn take_frame(&mut self, frame: &Frame<'_>, effects: &mut Effects) -> bool {
         if frame.at < self.log.end() {
             if self.terms.term_at(frame.at) == frame.term {
-                return;
+                return true;
             }
             self.cut(frame.at, effects);
         }
+        if self.ledger.apply(frame).is_err() {
+            return false;
+        }
         self.log.push(frame.bytes, self.written);
         self.clock.observe(frame.fields.timestamp_ns);
+        self.last_frame_ns = frame.fields.timestamp_ns;
         if frame.fields.kind == FrameKind::NewTerm {
             self.terms.push(TermStart { term: frame.term, start: frame.at });
         }
+        true
     }
 
     fn cut(&mut self, to: Position, effects: &mut Effects) {
@@ -154,6 +170,11 @@ impl Core {
         self.counters.cuts += 1;
         self.log.cut(to);
         self.terms.cut(to);
+        self.ledger.undo(to);
+        self.follow_members();
+        if self.taken.as_ref().is_some_and(|taken| taken.end.position > to) {
+            self.taken = None;
+        }
         self.durable = self.durable.min(to);
         self.leader_matched = self.leader_matched.min(to);
         self.written = self.written.min(to);
@@ -165,8 +186,7 @@ impl Core {
         let position = commit.min(self.leader_matched);
         let advances = position > self.commit;
         if advances || (teeth::is_active(Bug::CommitGoesBack) && position < self.commit) {
-            self.commit = position;
-            effects.push(Effect::Committed { position });
+            self.set_commit(position, effects);
         }
     }
 }

@@ -10,7 +10,6 @@
 use sequencer_wire::teeth::{self, Bug};
 use sequencer_wire::{NodeId, Position, Term, TermStarts};
 
-use crate::config::VOTERS_MAX;
 use crate::core::Core;
 use crate::effect::{Effect, Effects, FrameSource, Outgoing};
 use crate::event::Now;
@@ -29,12 +28,15 @@ impl Core {
             return;
         }
         self.heartbeat_deadline_ns = now.monotonic_ns + self.config.heartbeat_ns;
+        // Before anything is sent: what it appends may reuse the oldest block, which a message of this step must not name.
+        self.keep_house(now);
         self.round += 1;
         for index in 0..self.peers.len() {
-            if self.peers[index].flow == Flow::Probe {
-                self.send_first_append(index, effects);
-            } else {
-                self.send_empty_append(index, effects);
+            match self.peers[index].flow {
+                Flow::Probe => self.send_first_append(index, effects),
+                // The piece on its way may have got lost.
+                Flow::Installing { .. } => self.read_snapshot(index, effects),
+                Flow::Stream | Flow::Reading { .. } => self.send_empty_append(index, effects),
             }
         }
     }
@@ -73,7 +75,14 @@ impl Core {
         }
         let state = &mut self.peers[peer];
         state.heard_ns = now.monotonic_ns;
-        if let Flow::Probe | Flow::Reading { then_probe: true, .. } = state.flow {
+        if let Flow::Installing { .. } = state.flow {
+            if matched < self.log_start {
+                return;
+            }
+            state.matched = matched;
+            state.next = matched;
+            state.flow = Flow::Stream;
+        } else if let Flow::Probe | Flow::Reading { then_probe: true, .. } = state.flow {
             state.matched = matched;
             state.next = matched;
             state.flow = match state.flow {
@@ -109,7 +118,8 @@ impl Core {
             return;
         }
         self.peers[peer].heard_ns = now.monotonic_ns;
-        if round < self.peers[peer].rewound_in_round {
+        let is_installing = matches!(self.peers[peer].flow, Flow::Installing { .. });
+        if round < self.peers[peer].rewound_in_round || is_installing {
             return;
         }
         let (common, is_exact) = self.common_point(previous, end, terms);
@@ -174,20 +184,12 @@ impl Core {
 
     pub(crate) fn advance_commit(&mut self, effects: &mut Effects) {
         let own = if teeth::is_active(Bug::LeaderCountsBeforeSync) { self.log.end() } else { self.durable };
-        let mut held = [Position(0); VOTERS_MAX];
-        for (slot, peer) in held.iter_mut().zip(&self.peers) {
-            *slot = peer.durable;
-        }
-        let voters = self.config.voters.len();
-        held[voters - 1] = own;
-        let held = &mut held[..voters];
-        held.sort_unstable();
-        let position = held[voters - self.config.majority()];
+        let voters = self.counting_voters();
+        let position = self.majority_durable(&voters, own);
         // An older term's bytes are committed only together with a byte of the own term (Raft, figure 8).
         let in_own_term = position > self.term_start || teeth::is_active(Bug::CommitOlderTermByCount);
         if position > self.commit && in_own_term {
-            self.commit = position;
-            effects.push(Effect::Committed { position });
+            self.set_commit(position, effects);
         }
     }
 
@@ -200,6 +202,10 @@ impl Core {
                 return;
             }
             let from = state.next;
+            if from < self.log_start {
+                self.start_install(peer, effects);
+                return;
+            }
             if from < self.log.start() {
                 self.counters.catch_up_reads += 1;
                 self.reads += 1;
@@ -256,8 +262,8 @@ impl Core {
 
     fn has_lost_quorum(&self, now: Now) -> bool {
         let timeout = self.config.election_timeout_ns;
-        let alive =
-            self.peers.iter().filter(|peer| now.monotonic_ns.saturating_sub(peer.heard_ns) < timeout).count();
-        1 + alive < self.config.majority()
+        let is_alive = |heard_ns: u64| now.monotonic_ns.saturating_sub(heard_ns) < timeout;
+        let alive = self.peers.iter().filter(|peer| peer.is_voter && is_alive(peer.heard_ns)).count();
+        usize::from(self.is_voter()) + alive < self.majority()
     }
 }

@@ -66,6 +66,11 @@ impl LogClock {
         self.last_ns
     }
 
+    /// The newest timestamp.
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
+    }
+
     /// Nanoseconds by which timestamps are behind the wall clock.
     pub fn held_back_ns(&self) -> u64 {
         self.wall_ns.saturating_sub(self.last_ns)

@@ -1,4 +1,4 @@
-//! What the core knows of each other voter.
+//! What the core knows of each other member.
 
 use sequencer_wire::{LogEnd, NodeId, Position};
 
@@ -16,12 +16,27 @@ pub(crate) enum Flow {
         /// Meanwhile it turned out not to be known where the logs part: probe when the read is answered.
         then_probe: bool,
     },
+    /// It needs bytes from before the log's start and is sent the snapshot.
+    Installing {
+        /// The piece that is being read.
+        read: Option<u64>,
+        /// Where it begins.
+        offset: u64,
+        /// The snapshot that was begun.
+        last: LogEnd,
+    },
 }
 
-/// Another voter as this node sees it. The leader's view of it is reset by each election.
+/// Another member as this node sees it. The leader's view of it is reset by each election.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) id: NodeId,
+    /// By the newest list.
+    pub(crate) is_voter: bool,
+    /// UUID of its data, as it has shown it in this life.
+    pub(crate) data: [u8; 16],
+    /// Its disk has reached its reserve.
+    pub(crate) low_space: bool,
     /// It granted the vote or pre-vote of the current campaign.
     pub(crate) granted: bool,
     /// Its wall clock when it granted its vote.
@@ -54,6 +69,9 @@ impl Peer {
     pub(crate) fn new(id: NodeId) -> Self {
         Self {
             id,
+            is_voter: true,
+            data: [0; 16],
+            low_space: false,
             granted: false,
             wall_ns: 0,
             flow: Flow::Probe,
@@ -69,6 +87,7 @@ impl Peer {
 
     /// Forgets what an earlier leadership knew; the first append will continue the log at `next`.
     pub(crate) fn start_leadership(&mut self, next: Position, now_ns: u64) {
-        *self = Self { heard_ns: now_ns, next, flow: Flow::Probe, ..Self::new(self.id) };
+        let Self { id, is_voter, data, .. } = *self;
+        *self = Self { is_voter, data, heard_ns: now_ns, next, ..Self::new(id) };
     }
 }

@@ -36,6 +36,12 @@ pub struct Status {
     pub commit: Position,
     /// What it may have acknowledged and lost.
     pub claim: Option<Claim>,
+    /// Whether it has a vote by the newest list of members.
+    pub is_voter: bool,
+    /// First position of the stored log.
+    pub log_start: Position,
+    /// Position of the newest saved snapshot, 0 if there is none.
+    pub snapshot: Position,
     /// Set once a leader has told its successor to campaign: admission is closed.
     pub handing_over_to: Option<NodeId>,
     /// Nanoseconds by which the leader's timestamps are held back from its wall clock.
@@ -73,6 +79,14 @@ pub struct Counters {
     pub frames_unsupported: u64,
     /// Messages from nodes outside the cluster, or that make no sense in the state they met.
     pub dropped_messages: u64,
+    /// Snapshots sent, from the first piece.
+    pub installs_started: u64,
+    /// Snapshots that replaced the own log.
+    pub installs: u64,
+    /// Snapshots that arrived and were not sound.
+    pub snapshots_damaged: u64,
+    /// Snapshots offered that exceed what this node takes.
+    pub snapshots_too_large: u64,
     /// Claims settled by a leader's log.
     pub claims_repaired: u64,
     /// Claims settled because all voters said what they hold.

@@ -61,7 +61,7 @@ impl Core {
         if self.role != Role::Leader {
             return Err(TransferError::NotLeader { leader: self.leader });
         }
-        if self.peer_index(target).is_none() {
+        if !self.peer_index(target).is_some_and(|index| self.peers[index].is_voter) {
             return Err(TransferError::NotAVoter { target });
         }
         if let Some(transfer) = &self.transfer {
@@ -96,8 +96,12 @@ impl Core {
 
     /// A leader that cannot go on tells the follower that is furthest ahead to take over.
     pub(crate) fn abdicate(&mut self, effects: &mut Effects) {
-        let heir =
-            self.peers.iter().max_by_key(|peer| peer.durable).filter(|peer| peer.durable > Position(0));
+        let heir = self
+            .peers
+            .iter()
+            .filter(|peer| peer.is_voter)
+            .max_by_key(|peer| peer.durable)
+            .filter(|peer| peer.durable > Position(0));
         if let Some(heir) = heir {
             let (id, end) = (heir.id, self.log_end_at(heir.durable.min(self.log.end())));
             self.send(id, Outgoing::TimeoutNow { end }, effects);

@@ -11,7 +11,7 @@ use sequencer_core::{Claim, Effect, Event, HardState, Outgoing, Role};
 use sequencer_wire::{LogEnd, LogHealth, NodeId, PeerMessage, Position, Term};
 
 fn claim(end: LogEnd, damaged: bool) -> Option<Claim> {
-    Some(Claim { end, damaged })
+    Some(Claim { end, damaged, membership: false })
 }
 
 /// Member 1 of `voters`, in the term of the claim.

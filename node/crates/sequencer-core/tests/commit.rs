@@ -11,7 +11,12 @@ use sequencer_core::{Effect, HardState, Outgoing, Role, VOTERS_MAX};
 use sequencer_wire::{PeerMessage, Position, Term};
 
 fn accepted(position: u64) -> PeerMessage<'static> {
-    PeerMessage::AppendAccepted { matched: Position(position), durable: Position(position), round: 1 }
+    PeerMessage::AppendAccepted {
+        matched: Position(position),
+        durable: Position(position),
+        round: 1,
+        low_space: false,
+    }
 }
 
 #[test]
@@ -45,7 +50,12 @@ fn bytes_that_match_and_are_not_durable_do_not_count() {
     node.sync(at(600));
     for durable in [0, 0, NEW_TERM_BYTES] {
         let (matched, durable) = (Position(NEW_TERM_BYTES), Position(durable));
-        let effects = node.hear(2, 1, PeerMessage::AppendAccepted { matched, durable, round: 1 }, at(600));
+        let effects = node.hear(
+            2,
+            1,
+            PeerMessage::AppendAccepted { matched, durable, round: 1, low_space: false },
+            at(600),
+        );
         assert_eq!(commits(&effects).is_empty(), durable.0 == 0);
     }
 }

@@ -408,7 +408,7 @@ fn a_node_starts_in_the_last_term_of_its_log_without_a_vote_of_an_older_one() {
 fn messages_from_outside_the_cluster_are_dropped_and_counted() {
     let good = Envelope { cluster: kit::CLUSTER, from: NodeId(2), to: NodeId(1), term: Term(9) };
     let table = [
-        Envelope { from: NodeId(4), ..good },
+        Envelope { from: NodeId(0), ..good },
         Envelope { from: NodeId(1), ..good },
         Envelope { to: NodeId(3), ..good },
         Envelope { cluster: ClusterId([9; 16]), ..good },

@@ -101,11 +101,18 @@ impl Trio {
         }
         effects.clear();
         for effect in answers.as_slice() {
-            if let Effect::Send { message: Outgoing::AppendAccepted { matched, durable, round }, .. } =
-                *effect
+            if let Effect::Send {
+                message: Outgoing::AppendAccepted { matched, durable, round, .. }, ..
+            } = *effect
             {
                 for from in [2, 3] {
-                    hear(leader, from, PeerMessage::AppendAccepted { matched, durable, round }, now, effects);
+                    hear(
+                        leader,
+                        from,
+                        PeerMessage::AppendAccepted { matched, durable, round, low_space: false },
+                        now,
+                        effects,
+                    );
                 }
             }
         }

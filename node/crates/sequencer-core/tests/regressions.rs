@@ -21,7 +21,7 @@ fn settings_beyond_all_reason_are_refused() {
 /// Before the first inquiry answers with nonce 0 counted although nobody had asked.
 #[test]
 fn answers_that_nobody_asked_for_settle_nothing() {
-    let claim = Some(Claim { end: end(1, 800), damaged: false });
+    let claim = Some(Claim { end: end(1, 800), damaged: false, membership: false });
     let hard_state = HardState { term: Term(1), vote: None, claim };
     let mut node = Node::with(config(1, 3), &Image::default(), hard_state, at(0));
     for peer in [2, 3] {
@@ -118,7 +118,7 @@ fn a_leader_does_not_answer_an_inquiry() {
 /// Only an operator can go on when the copies that could settle a claim are gone; the order names the claim.
 #[test]
 fn a_claim_is_given_up_only_by_its_own_name() {
-    let claim = Claim { end: end(1, 800), damaged: true };
+    let claim = Claim { end: end(1, 800), damaged: true, membership: false };
     let hard_state = HardState { term: Term(1), vote: None, claim: Some(claim) };
     let mut node = Node::with(config(1, 3), &Image::default(), hard_state, at(0));
     let mut effects = Effects::new();
@@ -160,7 +160,7 @@ fn a_claim_is_not_lowered_below_what_was_committed_while_the_answers_came_in() {
     // Member 2 crashes and cannot read B any more; storage claims it.
     let image = Image::parse(&cluster.node(2).stored.clone()[..base as usize]);
     let mut hard_state = cluster.node(2).saved;
-    hard_state.claim = Some(Claim { end: end(1, end_b), damaged: false });
+    hard_state.claim = Some(Claim { end: end(1, end_b), damaged: false, membership: false });
     let now = cluster.now;
     *cluster.node(2) = Node::with(config(2, 3), &image, hard_state, now);
     // It hears nothing for a time-out, in which the leader is alive: member 3 answers its heartbeats.
@@ -177,7 +177,12 @@ fn a_claim_is_not_lowered_below_what_was_committed_while_the_answers_came_in() {
             if let PeerMessage::AppendRejected { round, .. } = mail.message() {
                 let (matched, durable) = (Position(base), Position(base));
                 let now = cluster.now;
-                cluster.node(1).hear(3, 1, PeerMessage::AppendAccepted { matched, durable, round }, now);
+                cluster.node(1).hear(
+                    3,
+                    1,
+                    PeerMessage::AppendAccepted { matched, durable, round, low_space: false },
+                    now,
+                );
             }
         }
         cluster.take(|_| true);
@@ -226,6 +231,7 @@ fn nothing_is_committed_that_the_leader_has_not_handed_to_storage() {
         matched: Position(position),
         durable: Position(position),
         round: 1,
+        low_space: false,
     };
     for peer in [2, 3] {
         node.hear(peer, 1, accepted(72), now);

@@ -336,7 +336,7 @@ fn bytes_on_the_way_stay_within_the_bound_and_one_block() {
         // Each answer lets as much follow.
         let acknowledged = start + sent[0];
         let (matched, durable) = (Position(acknowledged), Position(acknowledged));
-        let answer = PeerMessage::AppendAccepted { matched, durable, round: 1 };
+        let answer = PeerMessage::AppendAccepted { matched, durable, round: 1, low_space: false };
         let effects = cluster.node(1).hear(2, 1, answer, now);
         let reached = appends(&effects).last().map_or(0, |(_, _, to)| to - acknowledged);
         assert!((limit..limit + block).contains(&reached), "{reached} bytes are on the way");
@@ -449,6 +449,7 @@ fn an_answer_that_makes_no_sense_moves_nothing() {
         matched: Position(matched),
         durable: Position(durable),
         round: 1,
+        low_space: false,
     };
     // An answer beyond the own end, one more durable than matched, and answers in terms that are over.
     let table = [(1, accepted(end + 8, end), 1), (1, accepted(0, end), 2), (0, accepted(end, end), 2)];
@@ -465,7 +466,12 @@ fn an_answer_that_makes_no_sense_moves_nothing() {
 #[test]
 fn an_answer_in_a_newer_term_ends_the_leadership() {
     let answers = [
-        PeerMessage::AppendAccepted { matched: Position(0), durable: Position(0), round: 1 },
+        PeerMessage::AppendAccepted {
+            matched: Position(0),
+            durable: Position(0),
+            round: 1,
+            low_space: false,
+        },
         PeerMessage::AppendRejected {
             previous: Position(0),
             end: Position(0),

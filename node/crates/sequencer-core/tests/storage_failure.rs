@@ -43,7 +43,12 @@ fn a_leader_tells_the_follower_that_is_furthest_ahead_and_halts() {
 }
 
 fn accepted(matched: u64, durable: u64) -> PeerMessage<'static> {
-    PeerMessage::AppendAccepted { matched: Position(matched), durable: Position(durable), round: 1 }
+    PeerMessage::AppendAccepted {
+        matched: Position(matched),
+        durable: Position(durable),
+        round: 1,
+        low_space: false,
+    }
 }
 
 #[test]

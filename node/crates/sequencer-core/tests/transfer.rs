@@ -56,7 +56,12 @@ fn the_target_is_told_once_and_only_when_it_holds_everything_durably() {
     cluster.deliver_round();
     cluster.node(3).flush(now);
     let (matched, durable) = (cluster.status(1).end.position, Position(kit::NEW_TERM_BYTES));
-    cluster.node(1).hear(3, 1, PeerMessage::AppendAccepted { matched, durable, round: 1 }, now);
+    cluster.node(1).hear(
+        3,
+        1,
+        PeerMessage::AppendAccepted { matched, durable, round: 1, low_space: false },
+        now,
+    );
     assert_eq!(orders(&mut cluster), 0);
     cluster.sync(3);
     cluster.deliver_round();
@@ -165,7 +170,7 @@ fn only_a_follower_that_holds_everything_and_hears_the_order_of_its_leader_campa
 #[test]
 fn a_target_with_bytes_that_are_not_durable_or_with_a_claim_refuses() {
     let (image, longer) = (Image::of(&[(2, 2)]), Image::of(&[(2, 3)]));
-    let claim = Claim { end: end(2, 8000), damaged: false };
+    let claim = Claim { end: end(2, 8000), damaged: false, membership: false };
     for claim in [None, Some(claim)] {
         let hard_state = HardState { term: Term(2), vote: None, claim };
         let mut node = Node::with(config(2, 3), &image, hard_state, at(0));

@@ -23,6 +23,7 @@ pub(crate) struct Frame {
     cause: u64,
     schema_id: u16,
     schema_version: u16,
+    epoch: u32,
     payload: Vec<u8>,
 }
 
@@ -37,6 +38,7 @@ impl From<sequencer_wire::Frame<'_>> for Frame {
             cause,
             schema_id,
             schema_version,
+            epoch,
         } = frame.fields;
         Self {
             at: frame.at.0,
@@ -50,6 +52,7 @@ impl From<sequencer_wire::Frame<'_>> for Frame {
             cause: cause.0,
             schema_id,
             schema_version,
+            epoch,
             payload: frame.payload.to_vec(),
         }
     }
@@ -59,7 +62,7 @@ impl From<sequencer_wire::Frame<'_>> for Frame {
 #[pyfunction]
 #[pyo3(signature = (
     kind, payload, *, at, term, source_id = 0, source_sequence = 0, timestamp_ns = 0, cause = None,
-    schema_id = 0, schema_version = 0
+    schema_id = 0, schema_version = 0, epoch = 0
 ))]
 #[expect(clippy::too_many_arguments, reason = "one keyword for each field of the header")]
 pub(crate) fn encode_frame<'py>(
@@ -74,6 +77,7 @@ pub(crate) fn encode_frame<'py>(
     cause: Option<u64>,
     schema_id: u16,
     schema_version: u16,
+    epoch: u32,
 ) -> Result<Bound<'py, PyBytes>, Error> {
     let kind = FrameKind::try_from(kind).map_err(|kind| Error::UnknownKind { kind })?;
     if kind == FrameKind::NewTerm {
@@ -88,6 +92,7 @@ pub(crate) fn encode_frame<'py>(
         cause: cause.map_or(Position::START, Position),
         schema_id,
         schema_version,
+        epoch,
     };
     let term = rising(term, Term::NONE)?;
     let mut bytes = vec![0; frame_bytes(payload.len())];

@@ -8,25 +8,27 @@
 //! that stands before it is durable.
 
 use sequencer_core::{
-    Admitted, ClaimMismatch, Core, Effect, Effects, Event, FrameSource, Now, Outgoing, Proposal, Refusal,
-    Restored, Status, TransferError, VOTERS_MAX,
+    Admitted, Answer, ClaimMismatch, Core, Effect, Effects, Event, FrameSource, Now, Outgoing, PeerRefusal,
+    Proposal, Refusal, Request, Restored, Snapshot, Status, TransferError,
 };
 use sequencer_storage::{Disk, Log, Recovered, RecoveryReport, StorageError};
 use sequencer_wire::{
-    Envelope, LogEnd, NodeId, Position, Term, WireError, decode_peer, encode_append_header, encode_peer,
+    Envelope, LogEnd, MEMBERS_MAX, NodeId, Position, Term, TermTable, WireError, decode_peer,
+    encode_append_header, encode_peer,
 };
 
 use crate::error::ReplicaError;
 use crate::host::Host;
 use crate::settings::Settings;
 
+/// Bytes of the own log that are replayed at a time when a node starts.
+const REPLAY_BYTES: usize = 1 << 20;
+
 /// A read for a follower that the core asked for.
 #[derive(Debug, Clone, Copy)]
-struct PendingRead {
-    peer: NodeId,
-    id: u64,
-    from: Position,
-    limit_bytes: usize,
+enum PendingRead {
+    Log { peer: NodeId, id: u64, from: Position, limit_bytes: usize },
+    Snapshot { peer: NodeId, id: u64, offset: u64, limit_bytes: usize },
 }
 
 /// See the module's description.
@@ -40,6 +42,8 @@ pub struct Replica<D: Disk> {
     read: Vec<u8>,
     /// At most one for each peer.
     reads: Vec<PendingRead>,
+    /// Bytes of log after which another snapshot of the core is taken.
+    snapshot_every_bytes: u64,
     failed: bool,
 }
 
@@ -51,17 +55,20 @@ impl<D: Disk> Replica<D> {
     pub fn open(disk: D, settings: Settings, now: Now) -> Result<(Self, RecoveryReport), ReplicaError> {
         settings.core.validate()?;
         settings.check()?;
-        let (log, recovered) = Log::open(disk, settings.storage)?;
-        let Recovered { hard_state, terms, end, last_timestamp_ns, report } = recovered;
-        let restored = Restored { hard_state, terms, end: end.position, last_timestamp_ns };
-        let core = Core::new(settings.core, restored, now)?;
+        let (mut log, recovered) = Log::open(disk, settings.storage)?;
+        let report = recovered.report.clone();
+        let restored = restore(&mut log, recovered)?;
+        let mut config = settings.core;
+        config.data = log.data_uuid();
+        let core = Core::new(config, restored, now)?;
         let replica = Self {
             core,
             log,
             effects: Effects::new(),
             message: Vec::with_capacity(4096),
             read: Vec::new(),
-            reads: Vec::with_capacity(VOTERS_MAX),
+            reads: Vec::with_capacity(MEMBERS_MAX),
+            snapshot_every_bytes: settings.snapshot_every_bytes,
             failed: false,
         };
         Ok((replica, report))
@@ -85,7 +92,20 @@ impl<D: Disk> Replica<D> {
         }
     }
 
-    /// Appends one message to the leader's log; it leaves with the next [`Replica::turn`].
+    /// Whether a connection from this node may be listened to; see [`Core::check_peer`].
+    ///
+    /// # Errors
+    /// [`PeerRefusal`] says why not.
+    pub fn check_peer(&mut self, id: NodeId, data: [u8; 16]) -> Result<(), PeerRefusal> {
+        self.core.check_peer(id, data)
+    }
+
+    /// Takes in one request; see [`Core::request`]. What it appends leaves with the next [`Replica::turn`].
+    pub fn request(&mut self, request: &Request<'_>, now: Now) -> Answer {
+        self.core.request(request, now)
+    }
+
+    /// Appends one frame without rules of its own to the leader's log; it leaves with the next [`Replica::turn`].
     ///
     /// # Errors
     /// [`Refusal`]; nothing has changed.
@@ -164,16 +184,54 @@ impl<D: Disk> Replica<D> {
         Ok(outcome?)
     }
 
-    /// Prepares what would otherwise delay an append: the next segment. For idle moments. False when there is no room for one,
-    /// which is no reason to stop before an append needs it, but one to call for help.
+    /// Work for idle moments: prepares the next segment, takes and saves snapshots of the core, trims what the log need not keep,
+    /// and looks how much room the disk has. False when there is no room for a segment or a snapshot, which is no reason
+    /// to stop before an append needs it, but one to call for help.
     ///
     /// # Errors
     /// [`ReplicaError`] when the own disk failed.
     pub fn maintain(&mut self, now: Now, host: &mut impl Host) -> Result<bool, ReplicaError> {
-        match self.log.maintain() {
-            Err(StorageError::Full { .. }) => Ok(false),
+        if self.failed {
+            return Err(ReplicaError::Failed);
+        }
+        let outcome = self.maintain_log();
+        match outcome {
+            Err(StorageError::Full { .. }) => {
+                self.core.note_space(true);
+                Ok(false)
+            }
             outcome => self.or_fail(outcome, now, host).map(|()| true),
         }
+    }
+
+    fn maintain_log(&mut self) -> Result<(), StorageError> {
+        let space = self.log.space()?;
+        self.core.note_space(space.is_low);
+        self.save_snapshot()?;
+        // Room is made before it is taken.
+        self.trim()?;
+        self.log.maintain()
+    }
+
+    fn save_snapshot(&mut self) -> Result<(), StorageError> {
+        let status = self.core.status();
+        if status.end.position.0 - status.snapshot.0 >= self.snapshot_every_bytes {
+            self.core.take_snapshot();
+        }
+        if let Some((end, bytes)) = self.core.ready_snapshot() {
+            self.log.save_snapshot(end, &bytes)?;
+            self.core.note_snapshot(end.position);
+        }
+        Ok(())
+    }
+
+    fn trim(&mut self) -> Result<(), StorageError> {
+        let floor = self.core.trim_floor();
+        if floor > self.log.start() {
+            let start = self.log.trim(floor)?;
+            self.core.note_log_start(start);
+        }
+        Ok(())
     }
 
     /// Gives a claim up by an operator's decision; see [`Core::give_up_claim`].
@@ -229,8 +287,12 @@ impl<D: Disk> Replica<D> {
             return Err(ReplicaError::Failed);
         }
         self.core.step(event, now, &mut self.effects);
-        let frames = if let Event::LogRead { frames, .. } = event { frames } else { &[] };
-        self.carry_out(frames, now, host)
+        let bytes = match event {
+            Event::LogRead { frames, .. } => frames,
+            Event::SnapshotRead { bytes, .. } => bytes,
+            _ => &[],
+        };
+        self.carry_out(bytes, now, host)
     }
 
     /// Carries out what the last step asked for, then the reads it asked for.
@@ -243,19 +305,43 @@ impl<D: Disk> Replica<D> {
         self.effects = effects;
         self.effects.clear();
         self.or_fail(outcome, now, host)?;
-        while let Some(PendingRead { peer, id, from, limit_bytes }) = self.reads.pop() {
+        while let Some(pending) = self.reads.pop() {
             let mut read = std::mem::take(&mut self.read);
             read.clear();
-            let outcome = self.log.read(from, limit_bytes, &mut read);
-            self.or_fail(outcome, now, host)?;
-            let outcome = self.step(Event::LogRead { peer, id, from, frames: &read }, now, host);
+            let outcome = self.read_for_peer(pending, &mut read, now, host);
             self.read = read;
             outcome?;
         }
         Ok(())
     }
 
-    fn act(&mut self, effect: &Effect, frames: &[u8], host: &mut impl Host) -> Result<(), StorageError> {
+    /// Reads what a follower needs and hands it to the core.
+    fn read_for_peer(
+        &mut self,
+        pending: PendingRead,
+        read: &mut Vec<u8>,
+        now: Now,
+        host: &mut impl Host,
+    ) -> Result<(), ReplicaError> {
+        match pending {
+            PendingRead::Log { peer, id, from, limit_bytes } => {
+                let outcome = self.log.read(from, limit_bytes, read);
+                self.or_fail(outcome, now, host)?;
+                self.step(Event::LogRead { peer, id, from, frames: read }, now, host)
+            }
+            PendingRead::Snapshot { peer, id, offset, limit_bytes } => {
+                // A log that starts above 0 has a snapshot; before that nobody needs one.
+                let Some(snapshot) = self.log.base_snapshot() else { return Ok(()) };
+                let offset = if offset < snapshot.bytes { offset } else { 0 };
+                let outcome = self.log.read_base_snapshot(offset, limit_bytes, read);
+                self.or_fail(outcome, now, host)?;
+                let (last, total_bytes) = (snapshot.end, snapshot.bytes);
+                self.step(Event::SnapshotRead { peer, id, last, total_bytes, offset, bytes: read }, now, host)
+            }
+        }
+    }
+
+    fn act(&mut self, effect: &Effect, bytes: &[u8], host: &mut impl Host) -> Result<(), StorageError> {
         match *effect {
             Effect::SaveHardState(state) => self.log.save_hard_state(&state),
             Effect::Cut { to } if to < self.log.end() => self.log.cut(to),
@@ -266,28 +352,37 @@ impl<D: Disk> Replica<D> {
                 self.core.log_bytes(from, to).try_for_each(|bytes| self.log.append(&[bytes]))
             }
             Effect::Send { to, term, ref message } => {
-                self.send(to, term, message, frames, host);
+                self.send(to, term, message, bytes, host);
                 Ok(())
             }
             Effect::ReadLog { peer, id, from, limit_bytes } => {
-                self.reads.push(PendingRead { peer, id, from, limit_bytes });
+                self.reads.push(PendingRead::Log { peer, id, from, limit_bytes });
                 Ok(())
             }
-            Effect::Committed { .. } | Effect::RoleChanged { .. } => Ok(()),
+            Effect::ReadSnapshot { peer, id, offset, limit_bytes } => {
+                self.reads.push(PendingRead::Snapshot { peer, id, offset, limit_bytes });
+                Ok(())
+            }
+            Effect::Install { last } => self.log.install(last, self.core.installed_bytes()),
+            Effect::Committed { position } => {
+                self.log.note_commit(position);
+                Ok(())
+            }
+            Effect::RoleChanged { .. } => Ok(()),
         }
     }
 
-    fn send(&mut self, to: NodeId, term: Term, message: &Outgoing, frames: &[u8], host: &mut impl Host) {
+    fn send(&mut self, to: NodeId, term: Term, message: &Outgoing, bytes: &[u8], host: &mut impl Host) {
         let config = self.core.config();
         let envelope = Envelope { cluster: config.cluster, from: config.id, to, term };
         self.message.clear();
         let Outgoing::Append { previous, commit, round, from, to: end, source } = *message else {
-            encode_peer(&mut self.message, &envelope, &message.with_frames(&[]));
+            encode_peer(&mut self.message, &envelope, &message.with_bytes(bytes));
             return host.send(to, &self.message, &[]);
         };
         // Frames follow the head from where they are; they are not copied together.
         let frames = match source {
-            FrameSource::Event => frames,
+            FrameSource::Event => bytes,
             FrameSource::Buffer if from == end => &[],
             FrameSource::Buffer => {
                 self.core.log_bytes(from, end).next().expect("an append lies within one block")
@@ -319,4 +414,40 @@ impl<D: Disk> Replica<D> {
             ReplicaError::Storage(error)
         })
     }
+}
+
+/// Brings the ledger to the end of the recovered log: from the saved snapshot, by replaying what follows it.
+fn restore<D: Disk>(log: &mut Log<D>, recovered: Recovered) -> Result<Restored, ReplicaError> {
+    let Recovered { hard_state, terms, last_timestamp_ns, committed, snapshot, .. } = recovered;
+    let mut base = match &snapshot {
+        Some((_, bytes)) => Snapshot::decode(bytes)?,
+        None => Snapshot::default(),
+    };
+    if let Some((end, bytes)) = &snapshot
+        && end.position > log.end()
+    {
+        // Damage has taken the log from below its own snapshots, which are committed. It starts anew from the oldest.
+        log.install(*end, bytes)?;
+    }
+    let end = log.end();
+    base.ledger.note_committed(committed.min(end));
+    let mut at = base.end.position;
+    let mut bytes = Vec::new();
+    let terms = TermTable::splice(&base.terms, at, &terms);
+    while at < end {
+        bytes.clear();
+        let read = log.read(at, REPLAY_BYTES, &mut bytes)?;
+        base.ledger.replay(&bytes, at, terms.term_before(at))?;
+        at = at.advanced(read as u64);
+    }
+    Ok(Restored {
+        hard_state,
+        terms,
+        start: log.start(),
+        end,
+        last_timestamp_ns: last_timestamp_ns.max(base.last_timestamp_ns),
+        committed: committed.max(base.end.position),
+        snapshot: log.snapshot().map_or(Position(0), |snapshot| snapshot.end.position),
+        ledger: base.ledger,
+    })
 }

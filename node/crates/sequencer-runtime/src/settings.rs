@@ -10,6 +10,8 @@ pub struct Settings {
     pub core: Config,
     /// The log on disk.
     pub storage: Options,
+    /// Bytes of log after which another snapshot of the core is taken; replay after a start is about that long at most.
+    pub snapshot_every_bytes: u64,
 }
 
 impl Settings {
@@ -20,6 +22,9 @@ impl Settings {
         }
         if self.storage.node != self.core.id {
             return refuse("storage.node", u64::from(self.storage.node.0), "it must be the id of the core");
+        }
+        if self.snapshot_every_bytes == 0 {
+            return refuse("snapshot_every_bytes", 0, "it must be above 0");
         }
         if self.core.block_bytes as u64 > frame_room(self.storage.segment_bytes) {
             // Otherwise one message could be admitted that no node can store.

@@ -7,7 +7,7 @@ mod common;
 
 use common::cluster::Cluster;
 use sequencer_storage::Durability;
-use sequencer_wire::LogHealth;
+use sequencer_wire::{LogHealth, Position};
 
 /// Numbers of messages that are never acknowledged.
 const LOST: u64 = 1_000_000;
@@ -62,7 +62,7 @@ fn a_cluster_lives_through_kill_transfer_and_restart(durability: Durability) {
     assert_eq!((after.term.0, after.counters.pre_votes), (before.term.0 + 1, 0));
     assert_eq!(cluster.replica(leader).status().counters.transfers_timed_out, 0);
 
-    // After a clean stop nothing is repaired, and nothing is shown before it is committed again.
+    // After a clean stop nothing is repaired, and nothing is shown but what was known to be committed.
     for index in 0..3 {
         cluster.close(index);
     }
@@ -70,7 +70,8 @@ fn a_cluster_lives_through_kill_transfer_and_restart(durability: Durability) {
         let report = cluster.start(index);
         assert_eq!((report.health, report.cut_bytes, report.segments_beyond), (LogHealth::Clean, 0, 0));
         assert_eq!((report.synced, report.intent.position), (end, end));
-        assert_eq!(cluster.replica(index).core().readable_end().0, 0);
+        let readable = cluster.replica(index).core().readable_end();
+        assert!(readable > Position::START && readable <= end);
     }
     let end = cluster.propose(3200..3300);
     cluster.run_until_all_have(end);

@@ -18,8 +18,9 @@ fn settings() -> Settings {
         segment_bytes: 2 << 20,
         durability: Durability::Fsync,
         boot_id: [0; 16],
+        reserve_bytes: 0,
     };
-    Settings { core, storage }
+    Settings { core, storage, snapshot_every_bytes: 1 << 20 }
 }
 
 fn refused_field(change: impl FnOnce(&mut Settings)) -> Option<&'static str> {

@@ -4,7 +4,8 @@
 //! 2. Log matching: one content for each (term, position), with one predecessor. A log holds nothing that nobody wrote.
 //! 3. Leader completeness: a new leader holds everything that was committed in earlier terms.
 //! 4. Committed bytes are the same for all nodes and for ever; commit positions never go back in one life.
-//! 5. What is acknowledged to a client stands in the committed log at the place named, once. Nothing else does.
+//! 5. What is acknowledged to a client stands in the committed log at the place named, once. Nothing else does. Everything that
+//!    `docs/internals/exactly-once.md` says of the log holds (see `rules`), and equal logs give equal ledgers.
 //! 6. Nobody serves bytes past what is committed anywhere.
 //! 7. Timestamps never go back.
 //! 8. While leadership is handed over nothing is admitted.
@@ -13,7 +14,9 @@
 //!     end all logs are equal (checked by `world`).
 
 mod committed;
+mod digests;
 mod frames;
+mod rules_of;
 mod votes;
 
 use std::fmt;
@@ -22,7 +25,10 @@ use sequencer_core::{Core, Effect, Outgoing, Role};
 use sequencer_wire::{NodeId, Position, Term};
 
 pub(crate) use committed::Committed;
+pub(crate) use digests::Digests;
 pub(crate) use frames::FrameRegistry;
+pub(crate) use rules_of::Rules;
+pub(crate) use rules_of::hash;
 pub(crate) use votes::Votes;
 
 /// A rule that was broken.
@@ -50,11 +56,17 @@ pub(crate) type Verdict = Result<(), (&'static str, String)>;
 pub(crate) struct Checker {
     pub(crate) committed: Committed,
     pub(crate) frames: FrameRegistry,
+    pub(crate) rules: Rules,
+    pub(crate) digests: Digests,
     votes: Votes,
     violation: Option<Violation>,
 }
 
 impl Checker {
+    pub(crate) fn new(founders: &[NodeId], sessions_max: usize) -> Self {
+        Self { rules: Rules::new(founders, sessions_max), ..Self::default() }
+    }
+
     /// Notes the first violation; later ones follow from it.
     pub(crate) fn judge(&mut self, at_ns: u64, verdict: Verdict) {
         if let Err((rule, detail)) = verdict
@@ -73,7 +85,25 @@ impl Checker {
     }
 
     /// Sees an effect before it is carried out.
-    pub(crate) fn on_effect(&mut self, at_ns: u64, node: NodeId, effect: &Effect, core: &Core) {
+    pub(crate) fn on_effect(
+        &mut self,
+        at_ns: u64,
+        node: NodeId,
+        is_impostor: bool,
+        effect: &Effect,
+        core: &Core,
+    ) {
+        let is_vote = |message: &Outgoing| {
+            matches!(message, Outgoing::VoteRequest { .. } | Outgoing::VoteResponse { .. })
+        };
+        if is_impostor && matches!(effect, Effect::RoleChanged { role: Role::Leader, .. }) {
+            let detail = format!("{node} leads with another disk under its old id");
+            return self.judge(at_ns, Err(("a node that lost its disk never leads", detail)));
+        }
+        // A node that lost its disk has forgotten whom it voted for; what counts is that nobody listens to it.
+        if is_impostor && matches!(effect, Effect::Send { message, .. } if is_vote(message)) {
+            return;
+        }
         let verdict = match *effect {
             // A vote counts once it is revealed; one that was lost with a crash before that never was.
             Effect::Send { term, message: Outgoing::VoteRequest { .. }, .. } => {

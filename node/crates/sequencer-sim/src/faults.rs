@@ -1,9 +1,11 @@
 //! The faults: what each kind does to the world.
 
 use sequencer_core::Role;
-use sequencer_storage::{Disk, Durability, Operation, frame_room};
+use sequencer_storage::{Disk, Durability, Log, Operation, SimDisk, frame_room};
+use sequencer_wire::NodeId;
 use serde_json::json;
 
+use crate::inspect::voters_of;
 use crate::network::Weather;
 use crate::node::{Down, SEGMENT_BYTES};
 use crate::profile::{Fault, MS, Moment};
@@ -88,6 +90,7 @@ impl World {
                 let operation = operations[self.rng.below(4) as usize];
                 self.nodes[node].disk.fail_next(operation);
             }
+            Fault::LoseDisk => self.lose_disk(node),
             Fault::FlipBit => self.flip_bit(),
             Fault::DamageTail => self.damage_tail(),
         }
@@ -102,7 +105,7 @@ impl World {
 
     fn lose_power(&mut self, node: usize) {
         let memory = self.profile.durability == Durability::Memory;
-        if memory && !self.may_lose_another(node) {
+        if memory && !self.may_lose(node) {
             return;
         }
         self.stats.hit("losses of power");
@@ -120,16 +123,42 @@ impl World {
         }
     }
 
-    /// Losing a node's memory, or damaging its disk, is survivable only for a minority in all.
-    fn may_lose_another(&self, node: usize) -> bool {
-        let minority = (self.profile.voters - 1) / 2;
-        let is_lost = |index: &usize| {
-            *index != node
-                && (self.nodes[*index].down == Some(Down::ForGood)
-                    || self.nodes[*index].was_damaged
-                    || self.nodes[*index].settings.storage.boot_id != [0; 16])
-        };
-        (0..self.nodes.len()).filter(is_lost).count() < minority
+    /// Losing a node's memory or disk, or damaging it, is survivable only for a minority of every list of voters in use.
+    pub(crate) fn may_lose(&self, node: usize) -> bool {
+        let id = self.nodes[node].id;
+        let is_sound = |voter: &NodeId| *voter != id && !self.nodes[voter.0 as usize - 1].is_weak();
+        self.lists_in_use()
+            .iter()
+            .all(|list| list.iter().filter(|voter| is_sound(voter)).count() > list.len() / 2)
+    }
+
+    /// The voters by what is committed, and by what each running node has read.
+    fn lists_in_use(&self) -> Vec<Vec<NodeId>> {
+        let running =
+            self.nodes.iter().filter(|node| !node.is_gone()).filter_map(|node| node.replica.as_ref());
+        let mut lists: Vec<Vec<NodeId>> = running.map(voters_of).filter(|list| !list.is_empty()).collect();
+        lists.push(self.checker.rules.voters());
+        lists
+    }
+
+    /// A machine is lost with its disk, and somebody starts a new one under the old id: nobody may listen to it.
+    fn lose_disk(&mut self, node: usize) {
+        if self.nodes[node].is_gone() || !self.may_lose(node) {
+            return;
+        }
+        self.stats.hit("disks lost");
+        if self.nodes[node].is_up() {
+            self.take_down(node, None);
+        }
+        let mut disk = SimDisk::new(self.rng.next_u64());
+        let mut data = [0xee; 16];
+        data[..8].copy_from_slice(&self.rng.next_u64().to_le_bytes());
+        let state = &mut self.nodes[node];
+        Log::format(&mut disk, &state.settings.storage, data)
+            .expect("an empty disk without faults can be formatted");
+        state.disk = disk;
+        state.data = data;
+        state.is_impostor = true;
     }
 
     fn stop_cleanly(&mut self, node: usize) {
@@ -218,8 +247,7 @@ impl World {
     fn pick_victim(&mut self) -> Option<usize> {
         let count = self.profile.victims.len() as u64;
         let victim = *self.profile.victims.get(self.rng.below(count) as usize)?;
-        let is_spared = self.profile.durability == Durability::Memory && !self.may_lose_another(victim);
-        (!is_spared).then_some(victim)
+        self.may_lose(victim).then_some(victim)
     }
 
     fn damage_tail(&mut self) {

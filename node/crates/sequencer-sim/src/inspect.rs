@@ -2,18 +2,72 @@
 
 use sequencer_core::Role;
 use sequencer_runtime::Replica;
-use sequencer_wire::Position;
+use sequencer_storage::SimDisk;
+use sequencer_wire::{MemberRole, NodeId, Position};
 
-use crate::checker::Verdict;
-use crate::node::Down;
+use crate::checker::{Checker, Verdict};
 use crate::world::World;
 
 impl World {
     /// Compares a node's state with the rules.
     pub(crate) fn inspect(&mut self, node: usize) {
-        let verdict = self.inspect_commit(node).and_then(|()| self.inspect_handover(node));
+        let verdict = self
+            .inspect_commit(node)
+            .and_then(|()| self.inspect_handover(node))
+            .and_then(|()| self.inspect_start(node))
+            .and_then(|()| self.inspect_lists(node))
+            .and_then(|()| self.inspect_ledger(node));
         self.checker.judge(self.now_ns, verdict);
-        self.acknowledge(node);
+        self.tell(node);
+    }
+
+    /// At most one change of membership is under way.
+    fn inspect_lists(&mut self, node: usize) -> Verdict {
+        let state = &self.nodes[node];
+        let Some(replica) = &state.replica else { return Ok(()) };
+        let committed = self.checker.committed.end();
+        let count = replica.core().ledger().lists_after(committed);
+        if replica.status().role != Role::Leader || count <= 1 {
+            return Ok(());
+        }
+        Err((
+            "15. one change of membership at a time",
+            format!("{} leads with {count} after {committed}", state.id),
+        ))
+    }
+
+    /// Every member has what the trim floor promises.
+    fn inspect_start(&mut self, node: usize) -> Verdict {
+        let state = &self.nodes[node];
+        let Some(replica) = state.replica.as_ref().filter(|_| !state.was_damaged) else { return Ok(()) };
+        let (start, floor) = (replica.status().log_start, self.checker.rules.floor());
+        if start <= floor {
+            return Ok(());
+        }
+        Err((
+            "members have the log from the floor on",
+            format!("{} starts at {start}, the floor is {floor}", state.id),
+        ))
+    }
+
+    /// The ledger is a function of the log: equal log ends, equal digests.
+    fn inspect_ledger(&mut self, node: usize) -> Verdict {
+        let state = &mut self.nodes[node];
+        let Some(replica) = &state.replica else { return Ok(()) };
+        let end = replica.status().end;
+        if end == state.digested {
+            return Ok(());
+        }
+        state.digested = end;
+        let ledger = replica.core().ledger();
+        if ledger.oddities() > 0 {
+            let count = ledger.oddities();
+            return Err((
+                "frames make sense after those before",
+                format!("{} met {count} that did not", state.id),
+            ));
+        }
+        self.checker.digests.check(state.id, end, ledger.digest())
     }
 
     fn inspect_commit(&mut self, node: usize) -> Verdict {
@@ -28,6 +82,8 @@ impl World {
         }
         state.commit_seen = commit;
         let mut bytes = Vec::new();
+        // An installed snapshot stands for what lies before it.
+        state.checked = state.checked.max(replica.status().log_start);
         while state.checked < commit {
             bytes.clear();
             let limit = (commit.0 - state.checked.0).min(64 << 10) as usize;
@@ -44,7 +100,8 @@ impl World {
                     return Ok(());
                 }
             }
-            self.checker.committed.check(state.id, term, state.checked, &bytes)?;
+            let Checker { committed, rules, .. } = &mut self.checker;
+            committed.check(state.id, term, state.checked, &bytes, rules)?;
             state.checked = Position(state.checked.0 + bytes.len() as u64);
         }
         let readable = replica.core().readable_end();
@@ -87,7 +144,11 @@ impl World {
     pub(crate) fn is_converged(&self) -> bool {
         let end = self.checker.committed.end();
         let mut leaders = 0;
-        for node in self.nodes.iter().filter(|node| node.down != Some(Down::ForGood)) {
+        for node in self.nodes.iter().filter(|node| !node.is_gone()) {
+            if !self.checker.rules.is_member(node.id) {
+                // Nobody sends to it any more.
+                continue;
+            }
             let Some(replica) = &node.replica else { return false };
             let status = replica.status();
             if status.commit != end || status.claim.is_some() {
@@ -101,38 +162,70 @@ impl World {
     /// Bytes between what is committed and what the node furthest behind knows to be.
     pub(crate) fn longest_lag(&self) -> u64 {
         let end = self.checker.committed.end().0;
-        let commits = self.nodes.iter().filter_map(|node| Some(node.replica.as_ref()?.status().commit.0));
+        let members =
+            self.nodes.iter().filter(|node| !node.is_gone() && self.checker.rules.is_member(node.id));
+        let commits = members.filter_map(|node| Some(node.replica.as_ref()?.status().commit.0));
         commits.map(|commit| end - commit).max().unwrap_or(end)
     }
 
     /// The bound has passed. That is right only if no election can succeed without risking acknowledged bytes.
     pub(crate) fn judge_not_serving(&mut self) -> Verdict {
-        let statuses: Vec<_> =
-            self.nodes.iter().filter_map(|node| node.replica.as_ref().map(Replica::status)).collect();
-        let majority = self.profile.voters / 2 + 1;
-        let can_lead = statuses.iter().any(|candidate| {
-            let last = candidate.durable;
-            let voters = statuses.iter().filter(|voter| {
-                voter.claim.map_or(voter.durable, |claim| claim.end.max(voter.durable)) <= last
+        let up: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|node| !node.is_gone())
+            .filter_map(|node| node.replica.as_ref())
+            .collect();
+        let could_vote = |candidate: &Replica<SimDisk>| {
+            let (last, voters) = (candidate.status().durable, voters_of(candidate));
+            let willing = up.iter().filter(|voter| {
+                let status = voter.status();
+                let claimed = status.claim.map_or(status.durable, |claim| claim.end.max(status.durable));
+                voters.contains(&voter.core().config().id) && claimed <= last
             });
-            candidate.claim.is_none() && voters.count() >= majority
+            candidate.status().claim.is_none()
+                && candidate.core().is_voter()
+                && willing.count() > voters.len() / 2
+        };
+        let can_lead = up.iter().any(|candidate| could_vote(candidate));
+        let statuses: Vec<_> = up.iter().map(|replica| replica.status()).collect();
+        let is_stuck =
+            statuses.iter().any(|status| status.claim.is_some_and(|claim| claim.damaged || claim.membership));
+        let all_voters_up = up.iter().all(|replica| {
+            let has_all = |id: &NodeId| up.iter().any(|other| other.core().config().id == *id);
+            voters_of(replica).iter().all(has_all)
         });
-        let all_voters_up = statuses.len() == self.profile.voters;
-        let is_damaged = statuses.iter().any(|status| status.claim.is_some_and(|claim| claim.damaged));
-        if statuses.len() < majority || (!can_lead && (is_damaged || !all_voters_up)) {
+        if !can_lead && (is_stuck || !all_voters_up) {
             self.stats.hit("clusters that stopped rather than risk loss");
             return Ok(());
         }
-        let summary: Vec<String> = statuses
+        let summary: Vec<String> = up
             .iter()
-            .map(|status| {
+            .map(|replica| {
+                let status = replica.status();
                 let claim = status.claim.map(|claim| claim.end.to_string());
                 format!(
-                    "{:?} term {} end {} durable {} commit {} claim {claim:?}",
-                    status.role, status.term, status.end, status.durable, status.commit
+                    "{} {:?} term {} end {} durable {} commit {} start {} claim {claim:?} voters {:?}",
+                    replica.core().config().id,
+                    status.role,
+                    status.term,
+                    status.end,
+                    status.durable,
+                    status.commit,
+                    status.log_start,
+                    voters_of(replica)
                 )
             })
             .collect();
-        Err(("serves again after healing", summary.join("; ")))
+        let waiting = self.actors.iter().filter(|actor| !actor.is_done(&self.checker.committed));
+        let waiting: Vec<String> = waiting.map(|actor| actor.describe()).collect();
+        Err(("serves again after healing", format!("{}; not done: {waiting:?}", summary.join("; "))))
     }
+}
+
+/// Ids of the voters by a node's newest list.
+pub(crate) fn voters_of(replica: &Replica<SimDisk>) -> Vec<NodeId> {
+    let members = replica.core().members();
+    let voters = members.as_slice().iter().filter(|member| member.role == MemberRole::Voter);
+    voters.map(|member| member.id).collect()
 }

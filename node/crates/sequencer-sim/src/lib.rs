@@ -5,9 +5,10 @@
 //!
 //! Reading order: `profile` (what may happen), `world` (how time passes), `faults`, `checker`.
 
+mod actors;
 mod checker;
-mod client;
 mod faults;
+mod ingress;
 mod inspect;
 mod life;
 mod network;
@@ -25,7 +26,7 @@ mod world;
 pub use crate::checker::Violation;
 pub use crate::profile::Profile;
 pub use crate::report::print_report;
-pub use crate::seeds::{Outcome, Totals, run_seed, run_seeds};
+pub use crate::seeds::{Outcome, Totals, run_plain_seed, run_seed, run_seeds};
 pub use crate::stats::Stats;
 #[cfg(feature = "teeth")]
 pub use crate::teeth_run::{TeethOutcome, run_teeth};

@@ -2,7 +2,7 @@
 
 use sequencer_runtime::{Replica, ReplicaError};
 use sequencer_storage::{DiskError, Durability, StorageError};
-use sequencer_wire::{Position, Term};
+use sequencer_wire::Position;
 use serde_json::json;
 
 use crate::node::Down;
@@ -25,7 +25,8 @@ impl World {
                 let status = replica.status();
                 state.replica = Some(replica);
                 state.down = None;
-                state.checked = Position(0);
+                state.checked = status.log_start;
+                state.digested = sequencer_wire::LogEnd::default();
                 state.commit_seen = Position(0);
                 state.handing_over_at = None;
                 state.wake_at_ns = u64::MAX;
@@ -46,6 +47,9 @@ impl World {
         let id = state.id;
         if let Some(claim) = status.claim {
             self.stats.hit(if claim.damaged { "starts with damage" } else { "starts in doubt" });
+            if claim.membership {
+                self.stats.hit("starts in doubt about membership");
+            }
             if claim.damaged && !state.was_damaged {
                 let detail = format!("{id} finds damage below {} on a sound disk", claim.end);
                 self.checker.judge(self.now_ns, Err(("a sound disk is not taken for damaged", detail)));
@@ -56,11 +60,12 @@ impl World {
                 "term": status.term.0, "vote": status.vote.map(|vote| vote.0),
                 "claim": status.claim.map(|claim| trace::log_end(claim.end)),
                 "terms": trace::term_starts(replica.core().terms().iter()), "end": trace::log_end(status.end),
+                "commit": status.commit.0,
             })
         });
         let mut bytes = Vec::new();
-        let mut from = Position(0);
-        let mut previous = Term(0);
+        let mut from = status.log_start;
+        let mut previous = replica.core().terms().term_before(from);
         while from < status.end.position {
             bytes.clear();
             match replica.read_stored(from, 64 << 10, &mut bytes) {
@@ -93,7 +98,7 @@ impl World {
                 self.stats.hit("disk errors");
                 return self.take_down(node, None);
             }
-            ReplicaError::Storage(_) => (true, false),
+            ReplicaError::Storage(_) | ReplicaError::Snapshot(_) | ReplicaError::Replay(_) => (true, false),
             ReplicaError::Config(_) | ReplicaError::Failed => (false, false),
         };
         let text = error.to_string();
@@ -138,14 +143,14 @@ impl World {
             return;
         }
         let held = std::mem::take(&mut self.nodes[node].held);
-        for bytes in held {
-            self.deliver(node, bytes);
+        for (from, data, bytes) in held {
+            self.deliver(from, node, data, bytes);
         }
         self.turn(node);
     }
 
     pub(crate) fn heal(&mut self) {
-        self.healed = Some(self.next_message);
+        self.healed = Some(self.checker.committed.end());
         self.network.weather = self.profile.calm_weather();
         self.network.unblock_all();
         self.trace.event(self.now_ns, None, "heal", || json!({}));

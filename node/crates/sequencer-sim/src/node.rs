@@ -1,9 +1,9 @@
 //! One simulated machine: disk, clocks, and the process on it when it runs.
 
-use sequencer_core::{Admitted, Config, Now};
+use sequencer_core::{Answer, Config, Now};
 use sequencer_runtime::{Replica, Settings};
 use sequencer_storage::{Log, Options, SimDisk, SplitMix64};
-use sequencer_wire::{ClusterId, NodeId, Position};
+use sequencer_wire::{ClusterId, LogEnd, NodeId, Position};
 
 use crate::outside::Traced;
 use crate::profile::{ELECTION_TIMEOUT_NS, HEARTBEAT_NS, MS, Profile};
@@ -20,11 +20,20 @@ pub(crate) enum Down {
     ForGood,
 }
 
-/// A message that a client waits for.
+/// Most nodes that a seed ever has, those that replace others included.
+pub(crate) const NODES_MAX: usize = 12;
+
+/// An answer that may not be told yet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
-    pub(crate) number: u64,
-    pub(crate) admitted: Admitted,
+    pub(crate) actor: usize,
+    pub(crate) tag: u64,
+    pub(crate) answer: Answer,
+}
+
+/// UUID of the data of a founder's first disk.
+pub(crate) fn founder_data(id: NodeId) -> [u8; 16] {
+    [id.0 as u8; 16]
 }
 
 pub(crate) struct SimNode {
@@ -38,7 +47,7 @@ pub(crate) struct SimNode {
     /// Until when the process stands still.
     pub(crate) paused_until_ns: u64,
     /// Messages that arrived meanwhile.
-    pub(crate) held: Vec<Vec<u8>>,
+    pub(crate) held: Vec<(usize, [u8; 16], Vec<u8>)>,
     /// Its clocks run this much fast or slow, in parts per million.
     pub(crate) drift_ppm: i64,
     pub(crate) monotonic_base_ns: u64,
@@ -58,11 +67,22 @@ pub(crate) struct SimNode {
     pub(crate) traced: Traced,
     /// A bit of one of its files was flipped.
     pub(crate) was_damaged: bool,
+    /// It lost its disk and was started again under its old id, which must not work.
+    pub(crate) is_impostor: bool,
+    pub(crate) data: [u8; 16],
+    /// Log end whose digest was compared last.
+    pub(crate) digested: LogEnd,
 }
 
 impl SimNode {
     /// A machine with a formatted disk whose process has not been started yet.
-    pub(crate) fn new(id: NodeId, voters: &[NodeId], profile: &Profile, rng: &mut SplitMix64) -> Self {
+    pub(crate) fn new(
+        id: NodeId,
+        data: [u8; 16],
+        founders: &[NodeId],
+        profile: &Profile,
+        rng: &mut SplitMix64,
+    ) -> Self {
         let core = Config {
             election_timeout_ns: ELECTION_TIMEOUT_NS,
             heartbeat_ns: HEARTBEAT_NS,
@@ -70,7 +90,11 @@ impl SimNode {
             blocks: 16,
             inflight_bytes_max: profile.inflight_bytes_max,
             uncommitted_bytes_max: 4 * 1024,
-            ..Config::new(CLUSTER, id, voters.to_vec(), 0)
+            identities: founders.iter().map(|id| (*id, founder_data(*id))).collect(),
+            sessions_max: profile.sessions_max,
+            catch_up_bytes_max: 4 * 1024,
+            snapshot_chunk_bytes: profile.snapshot_chunk_bytes,
+            ..Config::new(CLUSTER, id, founders.to_vec(), 0)
         };
         let storage = Options {
             cluster: CLUSTER,
@@ -78,16 +102,16 @@ impl SimNode {
             segment_bytes: SEGMENT_BYTES,
             durability: profile.durability,
             boot_id: [0; 16],
+            reserve_bytes: 0,
         };
         let mut disk = SimDisk::new(rng.next_u64());
-        let uuid = [id.0 as u8; 16];
-        Log::format(&mut disk, &storage, uuid).expect("an empty disk without faults can be formatted");
+        Log::format(&mut disk, &storage, data).expect("an empty disk without faults can be formatted");
         Self {
             id,
             disk,
             replica: None,
             down: Some(Down::Restarting),
-            settings: Settings { core, storage },
+            settings: Settings { core, storage, snapshot_every_bytes: profile.snapshot_every_bytes },
             life: 0,
             paused_until_ns: 0,
             held: Vec::new(),
@@ -104,7 +128,28 @@ impl SimNode {
             waiting: Vec::new(),
             traced: Traced::default(),
             was_damaged: false,
+            is_impostor: false,
+            data,
+            digested: LogEnd::default(),
         }
+    }
+
+    /// It counts for nothing any more, or must be spared, because what it acknowledged may be lost.
+    pub(crate) fn is_weak(&self) -> bool {
+        self.is_gone() || self.was_damaged || self.settings.storage.boot_id != [0; 16]
+    }
+
+    /// It will never take part again.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_impostor || self.down == Some(Down::ForGood)
+    }
+
+    /// First and last position of what it serves to readers now.
+    pub(crate) fn readable(&self, now_ns: u64) -> Option<(Position, Position)> {
+        let replica =
+            self.replica.as_ref().filter(|_| self.paused_until_ns <= now_ns && !self.is_impostor)?;
+        let start = replica.status().log_start;
+        Some((start, replica.core().readable_end().max(start)))
     }
 
     pub(crate) fn is_up(&self) -> bool {

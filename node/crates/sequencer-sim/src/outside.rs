@@ -20,6 +20,7 @@ pub(crate) struct Traced {
 /// The world as one node's process acts on it during one event.
 pub(crate) struct Outside<'a> {
     pub(crate) node: NodeId,
+    pub(crate) is_impostor: bool,
     pub(crate) at_ns: u64,
     pub(crate) checker: &'a mut Checker,
     pub(crate) stats: &'a mut Stats,
@@ -35,7 +36,7 @@ impl Host for Outside<'_> {
     }
 
     fn observe(&mut self, effect: &Effect, core: &Core) {
-        self.checker.on_effect(self.at_ns, self.node, effect, core);
+        self.checker.on_effect(self.at_ns, self.node, self.is_impostor, effect, core);
         match effect {
             Effect::Cut { .. } => {
                 self.stats.hit("cuts of the tail");
@@ -48,6 +49,10 @@ impl Host for Outside<'_> {
             Effect::RoleChanged { role: Role::Candidate, .. } => self.stats.hit("campaigns"),
             Effect::SaveHardState(_) => self.moments.push(Moment::HardStateSaved),
             Effect::ReadLog { .. } => self.stats.hit("catch-up reads"),
+            Effect::Install { .. } => {
+                self.stats.hit("snapshots installed");
+                self.moments.push(Moment::Cut);
+            }
             _ => {}
         }
         if self.trace.is_on() {
@@ -60,6 +65,12 @@ impl Outside<'_> {
     /// Traces an effect after what led to it: the log grows in memory, and becomes durable, before anything is done about it.
     fn trace_effect(&mut self, effect: &Effect, core: &Core) {
         let (name, fields) = trace::describe_effect(effect, core);
+        if let Effect::Install { last } = *effect {
+            self.trace.event(self.at_ns, Some(self.node.0), name, || fields);
+            self.traced.end = last.position;
+            self.traced.durable = last.position;
+            return;
+        }
         if let Effect::Cut { to } = *effect {
             self.trace.event(self.at_ns, Some(self.node.0), name, || fields);
             self.traced.end = to;

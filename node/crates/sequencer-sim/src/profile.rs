@@ -51,6 +51,8 @@ pub(crate) enum Fault {
     FullDisk,
     /// A disk operation fails with an I/O error.
     DiskError,
+    /// A disk is lost, and a new one is put in its place under the same id.
+    LoseDisk,
     /// A bit of a file flips, in the cache and on the disk.
     FlipBit,
     /// A process dies and a bit of what it acknowledged last flips: damage that looks like a torn tail.
@@ -58,7 +60,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 18] = [
+    pub(crate) const ALL: [Fault; 19] = [
         Fault::CrashProcess,
         Fault::LosePower,
         Fault::LoseAllPower,
@@ -75,6 +77,7 @@ impl Fault {
         Fault::Transfer,
         Fault::FullDisk,
         Fault::DiskError,
+        Fault::LoseDisk,
         Fault::FlipBit,
         Fault::DamageTail,
     ];
@@ -83,7 +86,7 @@ impl Fault {
     fn percent(self) -> u64 {
         match self {
             Fault::FlipBit | Fault::DamageTail | Fault::FullDisk | Fault::DiskError => 25,
-            Fault::LoseAllPower => 35,
+            Fault::LoseAllPower | Fault::LoseDisk => 35,
             _ => 50,
         }
     }
@@ -119,12 +122,15 @@ pub struct Profile {
     pub durability: Durability,
     /// Virtual nanoseconds of trouble before everything heals.
     pub trouble_ns: u64,
-    /// Mean virtual nanoseconds between bursts of proposals.
-    pub proposal_interval_ns: u64,
-    /// Most messages in one burst.
-    pub burst_max: u64,
-    /// Smallest and largest payload in bytes.
-    pub payload_bytes: (u64, u64),
+    /// Who uses the cluster.
+    pub(crate) people: People,
+    /// Frames without rules that are proposed in bursts to whoever believes that it leads, as fast as it takes them.
+    pub(crate) flood: Option<Flood>,
+    /// Sessions kept at one time.
+    pub(crate) sessions_max: usize,
+    /// Bytes of log between two snapshots of the core.
+    pub(crate) snapshot_every_bytes: u64,
+    pub(crate) snapshot_chunk_bytes: usize,
     /// Mean interval of each fault in virtual nanoseconds; `None` for those that are off.
     pub(crate) intervals: [Option<u64>; Fault::ALL.len()],
     /// Most bytes on the way to one follower.
@@ -140,6 +146,61 @@ pub struct Profile {
     pub(crate) restarts_all_at_end: bool,
     /// Nodes whose disk may be damaged: a minority.
     pub(crate) victims: Vec<usize>,
+}
+
+/// A stream of frames that need no session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flood {
+    /// Mean virtual nanoseconds between bursts.
+    pub(crate) interval_ns: u64,
+    pub(crate) burst_max: u64,
+    /// Smallest and largest payload. Frames of one size, that of a new-term frame, line up with whatever an earlier history left in
+    /// their place.
+    pub(crate) payload_bytes: (u64, u64),
+}
+
+/// Who uses the cluster under one seed.
+#[derive(Debug, Clone)]
+pub(crate) struct People {
+    /// Clients that open sessions and send messages.
+    pub(crate) clients: u64,
+    /// Messages are sent in a steady stream of frames of one size, that of a new-term frame: they line up with whatever an earlier
+    /// history left in their place.
+    pub(crate) even_frames: bool,
+    /// Gateways of one group; 0 for none.
+    pub(crate) gateways: u64,
+    /// Replicas of each service.
+    pub(crate) services: Vec<u64>,
+    /// The operator promotes, cancels and rolls back.
+    pub(crate) promotes: bool,
+    /// The operator adds, promotes and removes members, and replaces those that are lost.
+    pub(crate) changes_members: bool,
+    /// The operator pins and trims.
+    pub(crate) trims: bool,
+}
+
+impl People {
+    fn draw(rng: &mut SplitMix64, is_plain: bool) -> Self {
+        let services = match rng.below(100) {
+            0..35 => 0,
+            35..80 => 1,
+            _ => 2,
+        };
+        Self {
+            clients: 1 + rng.below(3),
+            even_frames: rng.below(100) < 30,
+            gateways: if rng.below(100) < 35 { 2 + rng.below(2) } else { 0 },
+            services: (0..services).map(|_| 1 + rng.below(3)).collect(),
+            promotes: rng.below(100) < 70,
+            changes_members: !is_plain && rng.below(100) < 50,
+            trims: rng.below(100) < 60,
+        }
+    }
+
+    /// Sessions that they have open at one time, the operator's included.
+    fn sessions(&self) -> usize {
+        (self.clients + self.gateways) as usize + 1
+    }
 }
 
 impl Profile {
@@ -188,8 +249,7 @@ impl Profile {
                 intervals[fault as usize] = Some((100 + rng.below(500)) * MS);
             }
         }
-        // Frames of one size, that of a new-term frame, line up with whatever an earlier history left in their place.
-        let payload_bytes = if rng.below(100) < 30 { (24, 24) } else { (8, 16 + rng.below(180)) };
+        let people = People::draw(rng, rotates || doubts);
         let is_even = rng.below(100) < 12;
         let minority = (voters - 1) / 2;
         let mut victims: Vec<usize> = (0..voters).collect();
@@ -201,9 +261,15 @@ impl Profile {
             voters,
             durability,
             trouble_ns: (2_000 + rng.below(5_000)) * MS,
-            proposal_interval_ns: (1 + rng.below(if rotates { 3 } else { 20 })) * MS,
-            burst_max: 1 + rng.below(if rotates { 40 } else { 12 }),
-            payload_bytes,
+            flood: (rotates || doubts || rng.below(100) < 20).then(|| Flood {
+                interval_ns: (1 + rng.below(if rotates { 3 } else { 20 })) * MS,
+                burst_max: 1 + rng.below(if rotates { 40 } else { 12 }),
+                payload_bytes: if rng.below(100) < 30 { (24, 24) } else { (8, 16 + rng.below(180)) },
+            }),
+            sessions_max: people.sessions() + rng.below(3) as usize,
+            people,
+            snapshot_every_bytes: 1024 + rng.below(16 << 10),
+            snapshot_chunk_bytes: 64 + rng.below(2000) as usize,
             intervals,
             inflight_bytes_max: (1 + rng.below(if rotates { 1 } else { 4 })) * 1024,
             ambush,
@@ -213,6 +279,13 @@ impl Profile {
             restarts_all_at_end: is_even || rng.below(100) < 15,
             victims,
         }
+    }
+
+    /// The members stay who they are and the log keeps its start.
+    pub(crate) fn make_plain(&mut self) {
+        self.people.changes_members = false;
+        self.people.trims = false;
+        self.intervals[Fault::LoseDisk as usize] = None;
     }
 
     /// The network without faults.

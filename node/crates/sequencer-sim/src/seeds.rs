@@ -36,7 +36,16 @@ pub struct Totals {
 
 /// Runs one seed. A panic inside of the product is a violation like any other.
 pub fn run_seed(seed: u64, trace: Trace) -> Outcome {
-    let run = catch_unwind(AssertUnwindSafe(|| World::new(seed, trace).run()));
+    run(seed, false, trace)
+}
+
+/// Runs one seed in a world whose members stay who they are and whose log keeps its start.
+pub fn run_plain_seed(seed: u64, trace: Trace) -> Outcome {
+    run(seed, true, trace)
+}
+
+fn run(seed: u64, is_plain: bool, trace: Trace) -> Outcome {
+    let run = catch_unwind(AssertUnwindSafe(|| World::new(seed, is_plain, trace).run()));
     match run {
         Ok((violation, stats)) => Outcome { seed, violation, stats },
         Err(panic) => {

@@ -71,7 +71,8 @@ fn as_json(at_ns: u64, node: Option<u32>, ev: &str, fields: Value) -> String {
 
 fn is_turning_point(ev: &str, fields: &Value) -> bool {
     match ev {
-        "config" | "start" | "crash" | "cut" | "fault" | "flip" | "heal" => true,
+        "config" | "start" | "crash" | "cut" | "fault" | "flip" | "heal" | "install" | "members"
+        | "control" => true,
         "role" => fields["role"] == role_name(Role::Leader),
         _ => false,
     }
@@ -154,6 +155,13 @@ pub(crate) fn describe_effect(effect: &Effect, core: &Core) -> (&'static str, Va
         Effect::ReadLog { peer, from, limit_bytes, .. } => {
             ("read_log", json!({"peer": peer.0, "from": from.0, "limit_bytes": limit_bytes}))
         }
+        Effect::ReadSnapshot { peer, offset, limit_bytes, .. } => {
+            ("read_snapshot", json!({"peer": peer.0, "offset": offset, "limit_bytes": limit_bytes}))
+        }
+        Effect::Install { last } => {
+            let terms = term_starts(core.terms().iter());
+            ("install", json!({"last": log_end(last), "terms": terms}))
+        }
         Effect::Committed { position } => ("commit", json!({"to": position.0})),
         Effect::RoleChanged { role, term } => ("role", json!({"role": role_name(role), "term": term.0})),
     }
@@ -166,7 +174,7 @@ fn describe_outgoing(term: Term, message: &Outgoing, core: &Core) -> Value {
             "from": from.0, "to": to.0, "terms": terms_within(core.terms(), from, to),
         });
     }
-    describe_message(term, &message.with_frames(&[]))
+    describe_message(term, &message.with_bytes(&[]))
 }
 
 /// The fields of a message as it arrives.
@@ -202,7 +210,14 @@ pub(crate) fn describe_message(term: Term, message: &PeerMessage<'_>) -> Value {
                 "terms": term_starts(terms.iter()),
             })
         }
-        PeerMessage::AppendAccepted { matched, durable, round } => json!({
+        PeerMessage::SnapshotChunk { last, total_bytes, offset, round, .. } => json!({
+            "kind": "snapshot_chunk", "term": term, "last": log_end(last), "total": total_bytes, "offset": offset,
+            "round": round,
+        }),
+        PeerMessage::SnapshotReceived { position, offset, round } => json!({
+            "kind": "snapshot_received", "term": term, "position": position.0, "offset": offset, "round": round,
+        }),
+        PeerMessage::AppendAccepted { matched, durable, round, .. } => json!({
             "kind": "append_accepted", "term": term, "matched": matched.0, "durable": durable.0, "round": round,
         }),
         PeerMessage::AppendRejected { previous, end, round, ref terms } => json!({

@@ -1,16 +1,17 @@
 //! How time passes: one queue of events, one node acting at a time, until all is well again or a rule is broken.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use sequencer_runtime::Replica;
 use sequencer_storage::{SimDisk, SplitMix64};
-use sequencer_wire::{NodeId, decode_peer};
+use sequencer_wire::{NodeId, Position, decode_peer};
 use serde_json::json;
 
+use crate::actors::{self, Actor, Asked, Reply};
 use crate::checker::{Checker, Violation};
 use crate::network::Network;
-use crate::node::{CLUSTER, SimNode};
+use crate::node::{CLUSTER, NODES_MAX, SimNode, founder_data};
 use crate::outside::Outside;
 use crate::profile::{ELECTION_TIMEOUT_NS, Fault, MS, Profile};
 use crate::stats::Stats;
@@ -19,6 +20,9 @@ use crate::trace::{self, Trace};
 /// Once everything has healed, the cluster must serve within this many virtual nanoseconds: 40 election time-outs.
 pub(crate) const RECOVERY_BOUND_NS: u64 = 40 * ELECTION_TIMEOUT_NS;
 
+/// So many times that bound at most, as long as things come nearer.
+const ROUNDS_MAX: u32 = 25;
+
 /// Keeps small seeds apart from other uses of the same generator.
 const SEED_SALT: u64 = 0x05e9_0e9c_e500;
 
@@ -26,55 +30,134 @@ const SEED_SALT: u64 = 0x05e9_0e9c_e500;
 const EVENTS_MAX: u64 = 5_000_000;
 
 /// Something that is due.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub(crate) enum Action {
-    Deliver { from: usize, to: usize, bytes: Vec<u8> },
-    Wake { node: usize, life: u64 },
-    SyncDone { node: usize, life: u64 },
-    Resume { node: usize },
-    Propose,
+    /// A peer's message, with the UUID that its connection named.
+    Deliver {
+        from: usize,
+        to: usize,
+        data: [u8; 16],
+        bytes: Vec<u8>,
+    },
+    Wake {
+        node: usize,
+        life: u64,
+    },
+    SyncDone {
+        node: usize,
+        life: u64,
+    },
+    Resume {
+        node: usize,
+    },
+    /// A burst of frames without rules.
+    Flood,
+    /// An inhabitant's time has come.
+    Act {
+        actor: usize,
+    },
+    /// A request arrives at a node.
+    Ask {
+        actor: usize,
+        node: usize,
+        tag: u64,
+        asked: Box<Asked>,
+    },
+    /// A reply arrives at an inhabitant.
+    Reply {
+        actor: usize,
+        tag: u64,
+        reply: Box<Reply>,
+    },
     Strike(Fault),
-    Ambush { node: usize, life: u64, fault: Fault },
-    Calm { unblock: bool },
-    FreeDisk { node: usize },
-    Start { node: usize },
+    Ambush {
+        node: usize,
+        life: u64,
+        fault: Fault,
+    },
+    Calm {
+        unblock: bool,
+    },
+    FreeDisk {
+        node: usize,
+    },
+    Start {
+        node: usize,
+    },
     CheckServing,
+}
+
+/// An action and when it is due; those due together keep the order in which they were scheduled.
+#[derive(Debug)]
+struct Due {
+    at_ns: u64,
+    count: u64,
+    action: Action,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at_ns, self.count).cmp(&(other.at_ns, other.count))
+    }
 }
 
 pub(crate) struct World {
     pub(crate) profile: Profile,
     pub(crate) rng: SplitMix64,
     pub(crate) now_ns: u64,
-    queue: BinaryHeap<Reverse<(u64, u64, Action)>>,
+    queue: BinaryHeap<Reverse<Due>>,
     queued: u64,
     pub(crate) nodes: Vec<SimNode>,
+    pub(crate) actors: Vec<Box<dyn Actor>>,
+    founders: Vec<NodeId>,
     pub(crate) network: Network,
     pub(crate) checker: Checker,
     pub(crate) stats: Stats,
     pub(crate) trace: Trace,
     pub(crate) next_message: u64,
-    /// Everything has healed; the first message that may be counted as served afterwards.
-    pub(crate) healed: Option<u64>,
+    /// Everything has healed; what was committed by then.
+    pub(crate) healed: Option<Position>,
     pub(crate) served_after_healing: bool,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, trace: Trace) -> Self {
+    pub(crate) fn new(seed: u64, is_plain: bool, trace: Trace) -> Self {
         let mut rng = SplitMix64::new(seed ^ SEED_SALT);
-        let profile = Profile::draw(&mut rng);
+        let mut profile = Profile::draw(&mut rng);
+        if is_plain {
+            profile.make_plain();
+        }
         let voters: Vec<NodeId> = (1..=profile.voters as u32).map(NodeId).collect();
-        let nodes = voters.iter().map(|id| SimNode::new(*id, &voters, &profile, &mut rng)).collect();
+        let founder = |id: &NodeId| SimNode::new(*id, founder_data(*id), &voters, &profile, &mut rng);
+        let nodes = voters.iter().map(founder).collect();
+        let actors = actors::settle(&profile, &mut rng);
         let mut world = Self {
-            network: Network::new(profile.voters, profile.calm_weather()),
+            network: Network::new(NODES_MAX, profile.calm_weather()),
             rng,
             now_ns: 0,
             queue: BinaryHeap::new(),
             queued: 0,
             nodes,
-            checker: Checker::default(),
+            actors,
+            founders: voters.clone(),
+            checker: Checker::new(&voters, profile.sessions_max),
             stats: Stats::default(),
             trace,
-            next_message: 1,
+            next_message: 0,
             healed: None,
             served_after_healing: false,
             profile,
@@ -95,7 +178,8 @@ impl World {
         for node in 0..self.nodes.len() {
             self.schedule(0, Action::Start { node });
         }
-        self.schedule(self.profile.proposal_interval_ns, Action::Propose);
+        self.wake_people();
+        self.schedule(MS, Action::Flood);
         for fault in Fault::ALL {
             self.schedule_strike(fault);
         }
@@ -105,15 +189,26 @@ impl World {
             self.heal();
             self.run_until(trouble_ns + RECOVERY_BOUND_NS);
             // It serves; whoever is far behind may still be on its way through a narrow window, but must come nearer all the time.
-            while self.served_after_healing && !self.is_over() {
-                let lag = self.longest_lag();
+            // So must the inhabitants, who go on from where the trouble left them.
+            for _ in 0..ROUNDS_MAX {
+                if !self.served_after_healing || self.is_over() {
+                    break;
+                }
+                let before = (self.longest_lag(), self.unfinished(), self.checker.committed.end());
                 self.run_until(self.now_ns + RECOVERY_BOUND_NS);
-                if self.longest_lag() >= lag {
+                let nearer = self.longest_lag() < before.0 || self.unfinished() < before.1;
+                if !nearer && self.checker.committed.end() == before.2 {
                     break;
                 }
             }
             if !self.is_over() {
                 let verdict = self.judge_not_serving();
+                self.checker.judge(self.now_ns, verdict);
+            }
+        }
+        if self.checker.violation().is_none() && self.is_over() {
+            for service in 1..=self.profile.people.services.len() as u32 {
+                let verdict = actors::check_outputs(&self.checker.committed, &self.checker.rules, service);
                 self.checker.judge(self.now_ns, verdict);
             }
         }
@@ -130,7 +225,25 @@ impl World {
 
     pub(crate) fn schedule(&mut self, delay_ns: u64, action: Action) {
         self.queued += 1;
-        self.queue.push(Reverse((self.now_ns + delay_ns, self.queued, action)));
+        self.queue.push(Reverse(Due { at_ns: self.now_ns + delay_ns, count: self.queued, action }));
+    }
+
+    /// Another machine, whose node has to be added by an operator.
+    pub(crate) fn add_node(&mut self, id: NodeId, data: [u8; 16]) {
+        assert!(
+            id.0 as usize == self.nodes.len() + 1 && self.nodes.len() < NODES_MAX,
+            "nodes are numbered in order"
+        );
+        let mut node = SimNode::new(id, data, &self.founders, &self.profile, &mut self.rng);
+        node.monotonic_base_ns += self.rng.below(1 << 20);
+        self.nodes.push(node);
+        self.stats.hit("nodes set up");
+        self.schedule(MS, Action::Start { node: self.nodes.len() - 1 });
+    }
+
+    /// Inhabitants who have not finished what they started.
+    fn unfinished(&self) -> usize {
+        self.actors.iter().filter(|actor| !actor.is_done(&self.checker.committed)).count()
     }
 
     pub(crate) fn is_healed(&self) -> bool {
@@ -138,16 +251,17 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.checker.violation().is_some() || (self.served_after_healing && self.is_converged())
+        self.checker.violation().is_some()
+            || (self.served_after_healing && self.unfinished() == 0 && self.is_converged())
     }
 
     fn run_until(&mut self, end_ns: u64) {
         while self.checker.violation().is_none() {
             match self.queue.peek() {
-                Some(Reverse((at_ns, _, _))) if *at_ns <= end_ns => {}
+                Some(Reverse(due)) if due.at_ns <= end_ns => {}
                 _ => break,
             }
-            let Some(Reverse((at_ns, count, action))) = self.queue.pop() else { break };
+            let Some(Reverse(Due { at_ns, count, action })) = self.queue.pop() else { break };
             if count > EVENTS_MAX {
                 self.checker.judge(at_ns, Err(("progress", format!("{count} events without an end"))));
             }
@@ -162,12 +276,12 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Deliver { from, to, bytes } => {
+            Action::Deliver { from, to, data, bytes } => {
                 // A link that broke meanwhile loses what was on it.
                 if self.network.is_blocked(from, to) {
                     self.stats.hit("messages blocked");
                 } else {
-                    self.deliver(to, bytes);
+                    self.deliver(from, to, data, bytes);
                 }
             }
             Action::Wake { node, life } => {
@@ -184,13 +298,10 @@ impl World {
                 }
             }
             Action::Resume { node } => self.resume(node),
-            Action::Propose => {
-                self.propose();
-                let interval =
-                    self.profile.proposal_interval_ns.max(if self.is_healed() { 20 * MS } else { 0 });
-                let delay = self.rng.below(2 * interval) + 1;
-                self.schedule(delay, Action::Propose);
-            }
+            Action::Flood => self.flood(),
+            Action::Act { actor } => self.act_for(actor),
+            Action::Ask { actor, node, tag, asked } => self.ask(actor, node, tag, &asked),
+            Action::Reply { actor, tag, reply } => self.deliver_reply(actor, tag, *reply),
             Action::Strike(fault) => {
                 if !self.is_healed() {
                     let node = self.pick_target(fault);
@@ -230,12 +341,17 @@ impl World {
         }
     }
 
-    pub(crate) fn deliver(&mut self, to: usize, bytes: Vec<u8>) {
+    pub(crate) fn deliver(&mut self, from: usize, to: usize, data: [u8; 16], bytes: Vec<u8>) {
         if self.nodes[to].paused_until_ns > self.now_ns {
             // The kernel keeps what a process does not read, up to a bound.
             if self.nodes[to].held.len() < 256 {
-                self.nodes[to].held.push(bytes);
+                self.nodes[to].held.push((from, data, bytes));
             }
+            return;
+        }
+        let from_id = NodeId(from as u32 + 1);
+        if self.nodes[to].replica.as_mut().is_some_and(|replica| replica.check_peer(from_id, data).is_err()) {
+            self.stats.hit("connections refused");
             return;
         }
         let at_ns = self.now_ns;
@@ -267,10 +383,11 @@ impl World {
         act: impl FnOnce(&mut Replica<SimDisk>, sequencer_core::Now, &mut Outside<'_>) -> T,
     ) -> Option<T> {
         let now = self.nodes[node].now(self.now_ns);
-        let SimNode { id, ref mut replica, ref mut traced, .. } = self.nodes[node];
+        let SimNode { id, is_impostor, ref mut replica, ref mut traced, .. } = self.nodes[node];
         let replica = replica.as_mut()?;
         let mut outside = Outside {
             node: id,
+            is_impostor,
             at_ns: self.now_ns,
             checker: &mut self.checker,
             stats: &mut self.stats,
@@ -294,13 +411,17 @@ impl World {
 
     fn post(&mut self, from: usize, to: NodeId, mut bytes: Vec<u8>) {
         let to = to.0 as usize - 1;
+        if to >= self.nodes.len() {
+            return;
+        }
+        let data = self.nodes[from].data;
         self.stats.hit("messages sent");
         let [first, second] = self.network.pass(from, to, &mut bytes, &mut self.rng, &mut self.stats);
         if let Some(delay) = second {
-            self.schedule(delay, Action::Deliver { from, to, bytes: bytes.clone() });
+            self.schedule(delay, Action::Deliver { from, to, data, bytes: bytes.clone() });
         }
         if let Some(delay) = first {
-            self.schedule(delay, Action::Deliver { from, to, bytes });
+            self.schedule(delay, Action::Deliver { from, to, data, bytes });
         }
     }
 

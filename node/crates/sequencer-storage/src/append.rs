@@ -36,6 +36,8 @@ pub(crate) struct AppendPlan {
     terms: Vec<TermStart>,
     segments: usize,
     end: Position,
+    /// End of the last membership frame in the batch.
+    members_end: Option<Position>,
 }
 
 impl AppendPlan {
@@ -45,6 +47,7 @@ impl AppendPlan {
             terms: Vec::with_capacity(16),
             segments: 0,
             end: Position::START,
+            members_end: None,
         }
     }
 
@@ -59,6 +62,7 @@ impl AppendPlan {
         self.runs.clear();
         self.terms.clear();
         self.segments = 0;
+        self.members_end = None;
         let (mut at, mut term, mut room_end) = (end, term, room_end);
         for (slice, bytes) in slices.iter().enumerate() {
             let mut run = Run { slice, from: 0, to: 0, at, opens: None };
@@ -86,6 +90,9 @@ impl AppendPlan {
                 }
                 run.to += length;
                 at = at.advanced(length as u64);
+                if rest[KIND_AT] == FrameKind::Membership as u8 {
+                    self.members_end = Some(at);
+                }
             }
             self.push(run);
         }
@@ -140,6 +147,7 @@ impl<D: Disk> Log<D> {
             self.terms.push(*start);
         }
         self.end = plan.end;
+        self.members_end = plan.members_end.unwrap_or(self.members_end);
         if self.options.durability == Durability::Memory {
             let (last, end) = (self.segments.len() - 1, self.log_end());
             self.write_watermark(last, end.position, end)?;

@@ -12,11 +12,12 @@
 //! in the same term is never followed by stale frames that verify.
 
 use sequencer_wire::teeth::{self, Bug};
-use sequencer_wire::{ALIGNMENT, LogEnd, Position, Term};
+use sequencer_wire::{ALIGNMENT, LogEnd, Position};
 
 use crate::disk::{Disk, SECTOR_BYTES};
 use crate::error::StorageError;
 use crate::log::Log;
+use crate::log_start::LogStart;
 use crate::segment::{Segment, SegmentHeader, segment_name};
 
 /// Unit of clearing and copying, in bytes.
@@ -99,6 +100,8 @@ impl<D: Disk> Log<D> {
 
     fn shorten(&mut self, keep: usize, to: Position) {
         self.segments[keep].end = to;
+        self.members_end = self.members_end.min(to);
+        self.committed = self.committed.min(to);
         self.terms.cut(to);
         self.end = to;
         self.first_unsynced = keep;
@@ -129,7 +132,7 @@ impl<D: Disk> Log<D> {
     /// A log whose very first segment is missing or has a damaged header gets a new one. Its frames were lost; a claim in the
     /// hard state says so.
     fn make_first_segment(&mut self) -> Result<(), StorageError> {
-        let (base, term_before) = (Position::START, Term::NONE);
+        let LogStart { start: base, term_before, .. } = self.log_start.newest;
         let header = SegmentHeader { cluster: self.options.cluster, base, term_before };
         let name = segment_name(base);
         let segment = if self.beyond.first() == Some(&name) {

@@ -42,6 +42,8 @@ pub enum Operation {
     Sync,
     /// Syncing the directory.
     SyncDir,
+    /// Asking for free space.
+    Space,
     /// Taking the directory's lock.
     Lock,
 }
@@ -129,6 +131,9 @@ pub trait Disk {
 
     /// Size in bytes.
     fn size(&mut self, file: &Self::File) -> Result<u64, DiskError>;
+
+    /// Bytes that new files may still take.
+    fn free_bytes(&mut self) -> Result<u64, DiskError>;
 
     /// Gives a file another name, which must be free.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError>;

@@ -26,6 +26,9 @@ pub enum CorruptionCause {
     /// The header of a segment does not continue the segments before it.
     #[error("the segment header does not continue the log before it")]
     HeaderChain,
+    /// No snapshot that reaches the start of the log is sound.
+    #[error("the snapshot that the log rests on is damaged")]
+    Snapshot,
     /// A frame does not verify.
     #[error(transparent)]
     Frame(WireError),
@@ -155,6 +158,21 @@ pub enum StorageError {
     /// What was to be appended is not a series of whole frames.
     #[error("the bytes to append are not whole frames: {0}")]
     NotFrames(#[source] WireError),
+    /// A snapshot is not of the durable log, or not newer than the present one.
+    #[error(
+        "a snapshot at {position} cannot be saved: it must be a frame boundary from {least} to {most}, in the log's term there"
+    )]
+    SnapshotPosition {
+        /// Position of the snapshot.
+        position: Position,
+        /// Lowest position possible.
+        least: Position,
+        /// Highest position possible.
+        most: Position,
+    },
+    /// No snapshot is saved.
+    #[error("no snapshot is saved; save one first")]
+    NoSnapshot,
     /// The position lies before the log's first byte.
     #[error(
         "position {from} lies before the start of the log at {start}; take it from a snapshot or the archive"

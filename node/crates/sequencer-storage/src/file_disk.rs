@@ -222,6 +222,13 @@ impl Disk for FileDisk {
         Ok(file.0.size)
     }
 
+    fn free_bytes(&mut self) -> Result<u64, DiskError> {
+        let space = rustix::fs::fstatvfs(&*self.directory_file).map_err(|error| {
+            io_error(&self.directory.display().to_string(), Operation::Space, &error.into())
+        })?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
         let (from_path, to_path) = (self.path(from)?, self.path(to)?);
         // Nobody else writes into a locked directory, so the name stays free.

@@ -1,4 +1,4 @@
-//! The durable state of one node: log segments, watermark, hard state, and the recovery of all of them after a crash.
+//! The durable state of one node: log segments, watermark, hard state, snapshots of the core, and the recovery of all of them after a crash.
 //! What is written and in which order belongs here, with a disk for production and a hostile simulated one for tests.
 //! Nothing here knows of Raft roles, peers or sockets; which bytes are committed is for the core to say.
 
@@ -10,6 +10,7 @@ mod file_disk;
 mod hard_state;
 mod identity;
 mod log;
+mod log_start;
 mod open;
 mod options;
 mod read;
@@ -21,20 +22,24 @@ mod sim_disk;
 mod sim_faults;
 mod sim_file;
 mod sim_state;
+mod slot_file;
+mod snapshot;
 mod splitmix;
 mod survey;
 mod sync;
 mod sync_thread;
+mod trim;
 mod watermark;
 
 pub use disk::{Disk, DiskError, Operation, SECTOR_BYTES, SyncId};
 pub use error::{CorruptionCause, StorageError};
 pub use file_disk::{FileDisk, FileHandle};
-pub use log::{Log, frame_room};
+pub use log::{Log, Space, frame_room};
 pub use options::{Durability, Options, SEGMENT_BYTES_DEFAULT};
 pub use recovery::{Recovered, RecoveryReport};
 pub use sequencer_wire::{Claim, HardState};
 pub use sim_disk::{SimCounters, SimDisk, SimHandle};
 pub use sim_faults::Flip;
+pub use snapshot::SnapshotInfo;
 pub use splitmix::SplitMix64;
 pub use survey::Damage;

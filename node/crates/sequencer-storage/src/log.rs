@@ -16,9 +16,12 @@ use crate::disk::{Disk, SyncId};
 use crate::error::StorageError;
 use crate::hard_state::{HardStateFile, Stored};
 use crate::identity::Identity;
+use crate::log_start::LogStart;
 use crate::options::{Durability, Options};
 use crate::sector;
 use crate::segment::{FRAMES_AT, Segment};
+use crate::slot_file::SlotFile;
+use crate::snapshot::SnapshotFile;
 use crate::watermark::Watermark;
 
 /// Bytes of frames that a segment of `segment_bytes` holds, and so the largest frame.
@@ -43,6 +46,14 @@ pub struct Log<D: Disk> {
     pub(crate) durable: Position,
     /// Newest slot written.
     pub(crate) watermark: Watermark,
+    /// Where the log begins.
+    pub(crate) log_start: SlotFile<D::File, LogStart>,
+    /// The saved snapshots, oldest first.
+    pub(crate) snapshots: Vec<SnapshotFile<D::File>>,
+    /// Everything before is known to be committed.
+    pub(crate) committed: Position,
+    /// End of the last membership frame.
+    pub(crate) members_end: Position,
     /// Index of the oldest segment with writes that no running or finished sync covers.
     pub(crate) first_unsynced: usize,
     /// Names have changed that no running or finished sync covers.
@@ -57,6 +68,15 @@ pub struct Log<D: Disk> {
     pub(crate) plan: AppendPlan,
     /// Kept for its memory; empty between calls.
     pub(crate) sync_files: Vec<D::File>,
+}
+
+/// Room on the disk.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that new files may take, prepared segments included.
+    pub free_bytes: u64,
+    /// They are below the reserve.
+    pub is_low: bool,
 }
 
 /// The asynchronous sync that is under way.
@@ -80,7 +100,24 @@ impl<D: Disk> Log<D> {
 
     /// First position of the log.
     pub fn start(&self) -> Position {
-        Position::START
+        self.log_start.newest.start
+    }
+
+    /// Everything before `position` is committed: the next watermark slot says so. A later opening then need not doubt it.
+    pub fn note_commit(&mut self, position: Position) {
+        self.committed = self.committed.max(position);
+    }
+
+    /// How much room the disk has.
+    ///
+    /// # Errors
+    /// `Disk`: the log is poisoned.
+    pub fn space(&mut self) -> Result<Space, StorageError> {
+        self.guarded(|log| {
+            let spares = log.spares.len() as u64 * log.options.segment_bytes;
+            let free_bytes = log.disk.free_bytes()?.saturating_add(spares);
+            Ok(Space { free_bytes, is_low: free_bytes < log.options.reserve_bytes })
+        })
     }
 
     /// Terms of the log and where they start.
@@ -200,7 +237,13 @@ impl<D: Disk> Log<D> {
         intent: LogEnd,
     ) -> Result<(), StorageError> {
         assert!(synced <= intent.position, "a watermark that calls more synced than was intended");
-        let next = Watermark { sequence: self.watermark.sequence + 1, synced, intent };
+        let next = Watermark {
+            sequence: self.watermark.sequence + 1,
+            synced,
+            intent,
+            committed: self.committed.min(intent.position),
+            members_end: self.members_end.min(intent.position),
+        };
         self.disk.write_at(&self.segments[index].file, next.offset(), &sector::encode_pair(&next))?;
         self.watermark = next;
         Ok(())

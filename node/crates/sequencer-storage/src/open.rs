@@ -8,11 +8,15 @@ use crate::error::StorageError;
 use crate::hard_state::{HARD_STATE_FILE, HardStateFile, Stored};
 use crate::identity::{IDENTITY_FILE, IDENTITY_FILE_NEW, Identity};
 use crate::log::Log;
+use crate::log_start::LogStart;
 use crate::options::{Durability, Options};
 use crate::recovery::{Recovered, RecoveryReport, judge, merge_claims, open_claim};
 use crate::sector;
 use crate::segment::{SegmentHeader, is_spare, segment_base, segment_name};
+use crate::slot_file::{SlotFile, SlotRecord};
+use crate::snapshot::{find_snapshots, is_snapshot, snapshot_name};
 use crate::survey::Survey;
+use crate::trim::start_anew;
 
 impl<D: Disk> Log<D> {
     /// Makes an empty directory the log of one node.
@@ -31,7 +35,8 @@ impl<D: Disk> Log<D> {
         }
         let unfinished = has(IDENTITY_FILE_NEW);
         for name in names.iter().rev().filter(|name| *name != IDENTITY_FILE_NEW) {
-            let leftover = name == HARD_STATE_FILE || segment_base(name) == Some(Position::START);
+            let leftover = [HARD_STATE_FILE, LogStart::FILE].contains(&name.as_str())
+                || segment_base(name) == Some(Position::START);
             if !unfinished || !leftover {
                 return Err(StorageError::NotEmpty { name: name.clone() });
             }
@@ -41,7 +46,7 @@ impl<D: Disk> Log<D> {
         }
         disk.sync_dir()?;
 
-        let Options { cluster, node, segment_bytes, durability, boot_id } = *options;
+        let Options { cluster, node, segment_bytes, durability, boot_id, .. } = *options;
         let identity = Identity { cluster, node, data_uuid, segment_bytes };
         if unfinished {
             disk.remove(IDENTITY_FILE_NEW)?;
@@ -55,6 +60,7 @@ impl<D: Disk> Log<D> {
         let state = HardState::default();
         let first = Stored { sequence: 1, state, clean_stop: true, memory_run, boot_id };
         HardStateFile::create(disk, &first)?;
+        SlotFile::create(disk, &LogStart::first())?;
         let segment = disk.create(&segment_name(Position::START), segment_bytes)?;
         SegmentHeader { cluster, base: Position::START, term_before: Term::NONE }.write(disk, &segment)?;
         disk.sync(&segment)?;
@@ -81,13 +87,18 @@ impl<D: Disk> Log<D> {
         if unsafe_memory_run && earlier.boot_id != options.boot_id {
             return Err(StorageError::MemoryLost { node: options.node });
         }
-        let survey = Survey::of(&mut disk, &names, &options)?;
+        let mut log_start = SlotFile::<D::File, LogStart>::read(&mut disk)?;
+        if log_start.newest.installing {
+            finish_installing(&mut disk, &names, &options, &mut log_start)?;
+        }
+        let names = disk.list()?;
+        let survey = Survey::of(&mut disk, &names, &options, &log_start.newest)?;
         let (health, claim) = judge(&survey);
         let end = LogEnd { term: survey.scan.term, position: survey.scan.at };
         let state = HardState { claim: merge_claims(earlier.state.claim, claim), ..earlier.state };
         let report = RecoveryReport {
             health,
-            scanned_bytes: end.position.0,
+            scanned_bytes: end.position.0 - log_start.newest.start.0,
             scanned_frames: survey.scan.frames,
             segments: survey.segments.len(),
             cut_bytes: 0,
@@ -98,7 +109,15 @@ impl<D: Disk> Log<D> {
         };
         let last_timestamp_ns = survey.scan.last_timestamp_ns;
 
+        let start = log_start.newest.start;
+        let (snapshots, snapshot) = find_snapshots(&mut disk, &names, options.cluster, start, end.position)?;
+        let newest = snapshots.last().map_or(Position::START, |snapshot| snapshot.info.end.position);
+        let known = newest.max(survey.watermark.committed);
         let mut log = Self {
+            log_start,
+            snapshots,
+            committed: known.min(end.position),
+            members_end: survey.watermark.members_end.min(end.position),
             disk,
             options,
             identity,
@@ -110,7 +129,7 @@ impl<D: Disk> Log<D> {
             spare_number: 0,
             terms: survey.scan.terms,
             end: end.position,
-            durable: survey.watermark.synced.min(end.position),
+            durable: survey.watermark.synced.min(end.position).max(start),
             watermark: survey.watermark,
             names_unsynced: false,
             running: None,
@@ -122,6 +141,7 @@ impl<D: Disk> Log<D> {
         };
         // From here on the disk changes; the claim comes first.
         log.hard_state.heal(&mut log.disk)?;
+        log.log_start.heal(&mut log.disk)?;
         // Until all segments are synced, what an earlier life kept in the page cache is lost with the machine.
         let memory_run = unsafe_memory_run || log.options.durability == Durability::Memory;
         log.store(state, false, memory_run)?;
@@ -133,13 +153,21 @@ impl<D: Disk> Log<D> {
         for name in names.iter().filter(|name| is_spare(name)) {
             log.disk.remove(name)?;
         }
+        for name in names.iter().filter(|name| segment_base(name).is_some_and(|base| base < start)) {
+            log.disk.remove(name)?;
+        }
+        let kept: Vec<String> =
+            log.snapshots.iter().map(|snapshot| snapshot_name(snapshot.info.end.position)).collect();
+        for name in names.iter().filter(|name| is_snapshot(name) && !kept.contains(name)) {
+            log.disk.remove(name)?;
+        }
         if unsafe_memory_run {
             // What the watermark calls synced was in the page cache only.
             log.first_unsynced = 0;
             log.suspect_end = log.end;
             if log.options.durability == Durability::Fsync {
                 // Nor is it sure that what was written back since then arrived.
-                log.durable = Position::START;
+                log.durable = log.start();
                 log.suspect_end = Position::START;
                 log.sync_unsynced()?;
             }
@@ -158,7 +186,10 @@ impl<D: Disk> Log<D> {
         }
         let hard_state = log.hard_state.newest.state;
         let terms = log.terms.clone();
-        Ok((log, Recovered { hard_state, terms, end, last_timestamp_ns, report }))
+        let committed = log.committed;
+        let recovered =
+            Recovered { hard_state, terms, start, end, committed, snapshot, last_timestamp_ns, report };
+        Ok((log, recovered))
     }
 
     /// Makes the valid prefix durable and, when it is all there ever was, its end clean. Returns the bytes cleared.
@@ -185,4 +216,22 @@ impl<D: Disk> Log<D> {
         self.disk.sync_dir()?;
         self.truncate(end.position)
     }
+}
+
+/// Goes on with an installation that a crash cut short after its snapshot counted.
+fn finish_installing<D: Disk>(
+    disk: &mut D,
+    names: &[String],
+    options: &Options,
+    log_start: &mut SlotFile<D::File, LogStart>,
+) -> Result<(), StorageError> {
+    log_start.heal(disk)?;
+    for name in names.iter().filter(|name| is_spare(name)) {
+        disk.remove(name)?;
+    }
+    let LogStart { start, term_before, .. } = log_start.newest;
+    let end = LogEnd { term: term_before, position: start };
+    start_anew(disk, options, end, 1, None)?;
+    let next = LogStart { installing: false, ..log_start.newest.clone() };
+    log_start.save(disk, next)
 }

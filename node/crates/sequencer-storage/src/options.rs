@@ -28,6 +28,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// When bytes count as durable.
     pub durability: Durability,
+    /// Free bytes of the disk below which the log says that space is low; 0 for never.
+    pub reserve_bytes: u64,
     /// Changes when the machine restarts, never otherwise.
     pub boot_id: [u8; 16],
 }

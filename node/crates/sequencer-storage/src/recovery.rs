@@ -44,10 +44,17 @@ pub struct RecoveryReport {
 pub struct Recovered {
     /// Term and vote as last saved, and the claim as it stands now.
     pub hard_state: HardState,
-    /// Terms of the log.
+    /// Terms of the stored log. When that does not begin at 0, one entry just before its start stands for all terms before.
     pub terms: TermTable,
+    /// First position of the log.
+    pub start: Position,
     /// Term and position of the log's end.
     pub end: LogEnd,
+    /// Everything before this position was known to be committed; at most the end.
+    pub committed: Position,
+    /// The newest sound snapshot of the core that does not lie past the end. If the log was damaged so that all of them do, and it does not
+    /// begin at 0, the oldest.
+    pub snapshot: Option<(LogEnd, Vec<u8>)>,
     /// Greatest timestamp in the log, in ns since the Unix epoch; 0 when it is empty.
     pub last_timestamp_ns: u64,
     /// What recovery saw and did.
@@ -70,6 +77,8 @@ pub(crate) fn judge<F>(survey: &Survey<F>) -> (LogHealth, Option<Claim>) {
     let claim = (health != LogHealth::Clean).then(|| Claim {
         end: survey.at_least.map_or(watermark.intent, |least| least.max(watermark.intent)),
         damaged: health == LogHealth::Damaged,
+        // What cannot be read ends at the intent, and the last membership frame up to there may be in it.
+        membership: watermark.members_end > end,
     });
     (health, claim)
 }
@@ -77,9 +86,11 @@ pub(crate) fn judge<F>(survey: &Survey<F>) -> (LogHealth, Option<Claim>) {
 /// Merges an earlier claim with a new one.
 pub(crate) fn merge_claims(earlier: Option<Claim>, new: Option<Claim>) -> Option<Claim> {
     match (earlier, new) {
-        (Some(one), Some(other)) => {
-            Some(Claim { end: one.end.max(other.end), damaged: one.damaged || other.damaged })
-        }
+        (Some(one), Some(other)) => Some(Claim {
+            end: one.end.max(other.end),
+            damaged: one.damaged || other.damaged,
+            membership: one.membership || other.membership,
+        }),
         (claim, None) | (None, claim) => claim,
     }
 }
@@ -95,7 +106,11 @@ mod tests {
     use sequencer_wire::Term;
 
     fn claim(term: u64, position: u64, damaged: bool) -> Option<Claim> {
-        Some(Claim { end: LogEnd { term: Term(term), position: Position(position) }, damaged })
+        Some(Claim {
+            end: LogEnd { term: Term(term), position: Position(position) },
+            damaged,
+            membership: false,
+        })
     }
 
     #[test]

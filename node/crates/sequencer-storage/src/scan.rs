@@ -4,6 +4,7 @@ use sequencer_wire::{FRAME_BYTES_MAX, Position, Term, TermTable, WireError, deco
 
 use crate::disk::{Disk, DiskError};
 use crate::segment::Segment;
+use crate::trim::terms_before;
 
 /// Bytes asked for at once: large enough for the disk, small enough for the processor's cache.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -20,11 +21,12 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn new() -> Self {
+    /// A scan of a log that begins at `start`, after a byte of term `term`.
+    pub(crate) fn new(start: Position, term: Term) -> Self {
         Self {
-            at: Position::START,
-            term: Term::NONE,
-            terms: TermTable::new(),
+            at: start,
+            term,
+            terms: terms_before(start, term),
             last_timestamp_ns: 0,
             frames: 0,
             buffer: Vec::new(),

@@ -100,6 +100,12 @@ impl Disk for SimDisk {
         Ok(state.file(file)?.size() as u64)
     }
 
+    fn free_bytes(&mut self) -> Result<u64, DiskError> {
+        let mut state = self.state();
+        state.begin_read("directory", Operation::Space)?;
+        Ok(state.free_bytes.unwrap_or(u64::MAX))
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
         let mut state = self.state();
         let course = state.begin()?;

@@ -1,7 +1,7 @@
 //! The first half of recovery: find out what a directory holds, changing nothing.
 //!
 //! 1. Read the watermark slots of every segment; the newest one gives W (synced) and D (intent).
-//! 2. From position 0 on, check that each segment has a valid header that continues the one before, and verify its frames
+//! 2. From the log's start on, check that each segment has a valid header that continues the one before, and verify its frames
 //!    against position and term. The first thing that does not verify ends the valid prefix at E.
 //! 3. Everything after that is set aside by name.
 //!
@@ -14,6 +14,7 @@ use sequencer_wire::{LogEnd, Position, Term};
 
 use crate::disk::{Disk, SECTOR_BYTES};
 use crate::error::{CorruptionCause, StorageError};
+use crate::log_start::LogStart;
 use crate::options::Options;
 use crate::scan::Scan;
 use crate::sector::{self, Decoded, Heal, PAIR_BYTES};
@@ -58,23 +59,26 @@ impl<F: Clone> Survey<F> {
         disk: &mut D,
         names: &[String],
         options: &Options,
+        log_start: &LogStart,
     ) -> Result<Self, StorageError> {
+        let LogStart { start, term_before, .. } = *log_start;
         let mut watermark = Watermark::default();
         let mut found = Vec::new();
         let mut heals = Vec::new();
         for name in names {
-            if let Some(base) = segment_base(name) {
+            // Those below the start are what a crash left of a trim.
+            if let Some(base) = segment_base(name).filter(|base| *base >= start) {
                 found.push(Found::read(disk, name, base, options, &mut watermark, &mut heals)?);
             }
         }
         if found.is_empty() {
-            let (file, cause) = (segment_name(Position::START), CorruptionCause::MissingFile);
+            let (file, cause) = (segment_name(start), CorruptionCause::MissingFile);
             return Err(StorageError::Corruption { file, offset: 0, cause });
         }
         let mut survey = Self {
             segments: Vec::new(),
             beyond: Vec::new(),
-            scan: Scan::new(),
+            scan: Scan::new(start, term_before),
             watermark,
             heals,
             stop: None,
@@ -85,8 +89,9 @@ impl<F: Clone> Survey<F> {
     }
 
     fn verify<D: Disk<File = F>>(&mut self, disk: &mut D, found: Vec<Found<F>>) -> Result<(), StorageError> {
-        if is_one_missing(&found) {
-            self.at_least = Some(possibly_acknowledged(&found)?);
+        let start = self.scan.at;
+        if is_one_missing(&found, start) {
+            self.at_least = Some(possibly_acknowledged(&found, start)?);
         }
         let mut found = found.into_iter().peekable();
         while let Some(next) = found.next() {
@@ -176,20 +181,20 @@ impl<F: Clone> Found<F> {
 
 /// Whether a segment is missing below the highest one. The first frame of a segment is one that did not fit into the segment
 /// before, so a segment whose base lies past that one's room does not follow it.
-fn is_one_missing<F>(found: &[Found<F>]) -> bool {
-    let starts = found.first().is_some_and(|first| first.segment.base == Position::START);
+fn is_one_missing<F>(found: &[Found<F>], start: Position) -> bool {
+    let starts = found.first().is_some_and(|first| first.segment.base == start);
     !starts || found.windows(2).any(|pair| pair[1].segment.base > pair[0].segment.room_end)
 }
 
 /// What may have been acknowledged when segments are missing below the highest one. Its header names the term there; without
 /// it nothing safe can be claimed and the node must not start.
-fn possibly_acknowledged<F>(found: &[Found<F>]) -> Result<LogEnd, StorageError> {
+fn possibly_acknowledged<F>(found: &[Found<F>], start: Position) -> Result<LogEnd, StorageError> {
     match found.last() {
         Some(Found { segment, header: Decoded::Valid(header) }) if header.base == segment.base => {
             Ok(LogEnd { term: header.term_before, position: header.base })
         }
         last => {
-            let file = last.map_or_else(|| segment_name(Position::START), |last| last.segment.name.clone());
+            let file = last.map_or_else(|| segment_name(start), |last| last.segment.name.clone());
             Err(StorageError::Corruption { file, offset: 0, cause: CorruptionCause::MissingFile })
         }
     }

@@ -16,7 +16,7 @@ const SLOTS_AT: u64 = SECTOR_BYTES as u64;
 pub(crate) const SLOTS_BYTES: usize = 2 * PAIR_BYTES;
 
 /// ```text
-/// 16 sequence u64 | 24 synced u64 | 32 intent position u64 | 40 intent term u64
+/// 16 sequence u64 | 24 synced u64 | 32 intent position u64 | 40 intent term u64 | 48 committed u64 | 56 members end u64
 /// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Watermark {
@@ -25,6 +25,10 @@ pub(crate) struct Watermark {
     pub(crate) synced: Position,
     /// Nothing past this end was acknowledged before the next slot was durable.
     pub(crate) intent: LogEnd,
+    /// Everything before this position was known to be committed.
+    pub(crate) committed: Position,
+    /// End of the last membership frame up to the intent; 0 if it is not known to be above the start.
+    pub(crate) members_end: Position,
 }
 
 impl Record for Watermark {
@@ -39,6 +43,8 @@ impl Record for Watermark {
         fields.u64(self.synced.0);
         fields.u64(self.intent.position.0);
         fields.u64(self.intent.term.0);
+        fields.u64(self.committed.0);
+        fields.u64(self.members_end.0);
     }
 
     fn take(fields: &mut Taken<'_>) -> Option<Self> {
@@ -46,7 +52,10 @@ impl Record for Watermark {
         let synced = Position(fields.u64());
         let position = Position(fields.u64());
         let intent = LogEnd { term: Term(fields.u64()), position };
-        (synced <= position && sequence <= SEQUENCE_MAX).then_some(Self { sequence, synced, intent })
+        let (committed, members_end) = (Position(fields.u64()), Position(fields.u64()));
+        let is_ordered = synced <= position && committed <= position && members_end <= position;
+        let watermark = Self { sequence, synced, intent, committed, members_end };
+        (is_ordered && sequence <= SEQUENCE_MAX).then_some(watermark)
     }
 }
 

@@ -333,7 +333,8 @@ fn frames_follow_a_cut_at_the_same_positions<P: Place>(place: &P) {
 
 fn hard_state_lasts<P: Place>(place: &P) {
     let mut log = formatted(place, &fsync());
-    let claim = Claim { end: LogEnd { term: Term(8), position: Position(80) }, damaged: true };
+    let claim =
+        Claim { end: LogEnd { term: Term(8), position: Position(80) }, damaged: true, membership: false };
     let states = [
         HardState { term: Term(1), vote: None, claim: None },
         HardState { term: Term(1), vote: Some(NodeId(0)), claim: None },
@@ -507,7 +508,7 @@ fn damage_below_the_watermark_is_claimed<P: Place>(place: &P) {
         let report = &recovered.report;
         assert_eq!(report.health, LogHealth::Damaged);
         assert_eq!(recovered.end, LogEnd { term: Term(1), position: Position(72 + 3360) });
-        assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: true }));
+        assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: true, membership: false }));
         let damage = report.damage.as_ref().unwrap();
         assert_eq!((damage.position, damage.file.as_str()), (Position(72 + 3360), segment));
         assert!(report.segments_beyond > 0);
@@ -520,7 +521,7 @@ fn damage_below_the_watermark_is_claimed<P: Place>(place: &P) {
     let (mut log, recovered) = Log::open(place.disk(), fsync()).unwrap();
     assert_eq!(recovered.report.health, LogHealth::Clean);
     assert_eq!(recovered.end.position, Position(72 + 6720));
-    assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: true }));
+    assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: true, membership: false }));
     log.append(&[&bytes[72 + 6720..]]).unwrap();
     drop(log.close().unwrap());
     let (mut log, recovered) = Log::open(place.disk(), fsync()).unwrap();
@@ -537,7 +538,7 @@ fn a_lost_last_batch_is_doubtful<P: Place>(place: &P) {
     let (mut log, recovered) = Log::open(place.disk(), fsync()).unwrap();
     assert_eq!(recovered.report.health, LogHealth::Doubtful);
     assert_eq!(recovered.end.position, Position(72 + 336 * 8));
-    assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: false }));
+    assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: false, membership: false }));
     // Peers say that it was not committed: the claim goes when the core says so, and the log goes on.
     log.cut(log.end()).unwrap();
     log.save_hard_state(&HardState { term: Term(2), vote: None, claim: None }).unwrap();

@@ -214,7 +214,7 @@ fn a_missing_first_segment_is_claimed_and_the_log_starts_anew() {
         let (mut log, recovered) = open(&disk).unwrap();
         assert_eq!(recovered.report.health, LogHealth::Damaged);
         assert_eq!(recovered.end, LogEnd::default());
-        assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: true }));
+        assert_eq!(recovered.hard_state.claim, Some(Claim { end, damaged: true, membership: false }));
         assert_eq!(log.read(Position::START, 10, &mut Vec::new()).unwrap(), 0);
         log.append(&[&bytes]).unwrap();
         log.close().unwrap();
@@ -286,7 +286,7 @@ fn change_frame(disk: &SimDisk, at: u64, length: usize, byte: usize, value: u8) 
 
 #[test]
 fn frames_of_the_future_are_refused_and_not_cut() {
-    for (byte, value) in [(8, 2), (9, 200), (11, 1), (44, 1)] {
+    for (byte, value) in [(8, 2), (9, 200), (11, 1)] {
         let (disk, _) = closed(5);
         change_frame(&disk, 72 + 336, 336, byte, value);
         let error = refusal(&disk);
@@ -302,7 +302,9 @@ fn frames_of_the_future_are_refused_and_not_cut() {
 
 #[test]
 fn records_of_the_future_are_refused() {
-    for (name, offset) in [("identity", 0), ("hardstate", 0), ("hardstate", 1024), (FIRST, 0), (FIRST, 512)] {
+    for (name, offset) in
+        [("identity", 0), ("hardstate", 0), ("hardstate", 1024), ("logstart", 1024), (FIRST, 0), (FIRST, 512)]
+    {
         let (disk, _) = closed(5);
         let mut bytes = disk.file_bytes(name).unwrap();
         let sector = &mut bytes[offset..offset + 512];

@@ -230,6 +230,18 @@ pub enum WireError {
         /// How many bytes are reserved there.
         bytes: usize,
     },
+    /// A piece of a snapshot is too long, or lies outside of the snapshot.
+    #[error(
+        "A snapshot of {total_bytes} bytes comes with a piece of {bytes} bytes at {offset}; report the sender."
+    )]
+    PeerChunkOutOfRange {
+        /// Where the piece begins.
+        offset: u64,
+        /// Bytes in the piece.
+        bytes: usize,
+        /// Size of the whole snapshot.
+        total_bytes: u64,
+    },
     /// The sender belongs to another cluster.
     #[error(
         "Node {from} belongs to cluster {found}, this node to {expected}; \
@@ -334,6 +346,7 @@ impl WireError {
             | PeerBodyLength { .. }
             | PeerValue { .. }
             | PeerMisaligned { .. }
+            | PeerChunkOutOfRange { .. }
             | TooManyTermStarts { .. }
             | TermStartsNotAscending { .. } => false,
         }

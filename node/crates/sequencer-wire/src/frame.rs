@@ -3,7 +3,7 @@
 //! ```text
 //!  0 length u32 | 4 crc32c u32 | 8 version u8 | 9 kind u8 | 10 flags u16 | 12 source id u32
 //! 16 source sequence u64 | 24 timestamp ns u64 | 32 cause position u64
-//! 40 schema id u16 | 42 schema version u16 | 44 reserved u32 | 48 payload | zero padding to a multiple of 8
+//! 40 schema id u16 | 42 schema version u16 | 44 epoch u32 | 48 payload | zero padding to a multiple of 8
 //! ```
 
 use crate::{FrameKind, NewTerm, Position, Term};
@@ -35,7 +35,7 @@ pub(crate) const TIMESTAMP_AT: usize = 24;
 pub(crate) const CAUSE_AT: usize = 32;
 pub(crate) const SCHEMA_ID_AT: usize = 40;
 pub(crate) const SCHEMA_VERSION_AT: usize = 42;
-pub(crate) const RESERVED_AT: usize = 44;
+pub(crate) const EPOCH_AT: usize = 44;
 /// Where the checksum's cover starts: after the length (which is part of the seed) and the checksum itself.
 pub(crate) const COVERED_FROM: usize = 8;
 
@@ -72,6 +72,9 @@ pub struct FrameFields {
     pub schema_id: u16,
     /// Version of that schema.
     pub schema_version: u16,
+    /// Epoch of the source: of the session, the service, or, for a session in a role group, of the role; 0 where there is
+    /// none.
+    pub epoch: u32,
 }
 
 /// One verified frame; it borrows the bytes it was decoded from.

@@ -4,14 +4,14 @@
 //! 2. The term to verify in: the one that a new-term frame names, the previous one for every other kind.
 //!    There must be one.
 //! 3. The checksum, seeded with position, term and length.
-//! 4. Version, kind, flags, reserved bytes, padding; for a new-term frame its payload and what it follows.
+//! 4. Version, kind, flags, padding; for a new-term frame its payload and what it follows.
 //!
 //! Invariant: nothing of the content is judged before the checksum has passed, so damage is never taken for a
 //! newer format, and a newer format never for damage.
 
 use crate::frame::{
-    CAUSE_AT, CRC_AT, FLAGS_AT, KIND_AT, LENGTH_AT, RESERVED_AT, SCHEMA_ID_AT, SCHEMA_VERSION_AT,
-    SOURCE_ID_AT, SOURCE_SEQUENCE_AT, TIMESTAMP_AT, VERSION_AT,
+    CAUSE_AT, CRC_AT, EPOCH_AT, FLAGS_AT, KIND_AT, LENGTH_AT, SCHEMA_ID_AT, SCHEMA_VERSION_AT, SOURCE_ID_AT,
+    SOURCE_SEQUENCE_AT, TIMESTAMP_AT, VERSION_AT,
 };
 use crate::new_term::{NEW_TERM_BYTES, NEW_TERM_RESERVED_AT};
 use crate::teeth::{self, Bug};
@@ -70,6 +70,7 @@ pub fn decode_frame(bytes: &[u8], at: Position, previous: Term) -> Result<Frame<
         cause: Position(bytes::u64_at(frame, CAUSE_AT)),
         schema_id: bytes::u16_at(frame, SCHEMA_ID_AT),
         schema_version: bytes::u16_at(frame, SCHEMA_VERSION_AT),
+        epoch: bytes::u32_at(frame, EPOCH_AT),
     };
     Ok(Frame { at, term, fields, payload, bytes: frame })
 }
@@ -127,10 +128,6 @@ fn checked_meaning(frame: &[u8], at: Position, length: usize) -> Result<FrameKin
     let flags = bytes::u16_at(frame, FLAGS_AT);
     if flags != 0 {
         return Err(WireError::UnsupportedFlags { at, flags });
-    }
-    let reserved = bytes::u32_at(frame, RESERVED_AT);
-    if reserved != 0 {
-        return Err(WireError::NonZeroReserved { at, reserved });
     }
     let padding = &frame[length..];
     if padding.iter().any(|byte| *byte != 0) {

@@ -1,8 +1,8 @@
 //! Writing frames: one copy of the payload, one pass of the checksum, no allocation.
 
 use crate::frame::{
-    CAUSE_AT, CRC_AT, FLAGS_AT, KIND_AT, LENGTH_AT, RESERVED_AT, SCHEMA_ID_AT, SCHEMA_VERSION_AT,
-    SOURCE_ID_AT, SOURCE_SEQUENCE_AT, TIMESTAMP_AT, VERSION_AT,
+    CAUSE_AT, CRC_AT, EPOCH_AT, FLAGS_AT, KIND_AT, LENGTH_AT, SCHEMA_ID_AT, SCHEMA_VERSION_AT, SOURCE_ID_AT,
+    SOURCE_SEQUENCE_AT, TIMESTAMP_AT, VERSION_AT,
 };
 use crate::{
     FRAME_VERSION, FrameFields, FrameKind, HEADER_BYTES, NewTerm, PAYLOAD_BYTES_MAX, Position, Term,
@@ -60,7 +60,7 @@ pub fn encode_frame(
     bytes::put(header, CAUSE_AT, fields.cause.0.to_le_bytes());
     bytes::put(header, SCHEMA_ID_AT, fields.schema_id.to_le_bytes());
     bytes::put(header, SCHEMA_VERSION_AT, fields.schema_version.to_le_bytes());
-    bytes::put(header, RESERVED_AT, [0; 4]);
+    bytes::put(header, EPOCH_AT, fields.epoch.to_le_bytes());
     let (body, padding) = rest.split_at_mut(payload.len());
     body.copy_from_slice(payload);
     padding.fill(0);
@@ -91,6 +91,7 @@ pub fn encode_new_term(
         cause: Position::START,
         schema_id: 0,
         schema_version: 0,
+        epoch: 0,
     };
     encode_frame(into, at, new_term.term, &fields, &new_term.to_payload())
 }

@@ -48,11 +48,13 @@ pub enum FrameKind {
     Rollback = 20,
     /// The version that every node of the cluster understands.
     ClusterVersion = 21,
+    /// What the log must keep: the archived part, pins.
+    Retention = 22,
 }
 
 impl FrameKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [FrameKind; 21] = [
+    pub const ALL: [FrameKind; 22] = [
         FrameKind::NewTerm,
         FrameKind::Message,
         FrameKind::Output,
@@ -74,6 +76,7 @@ impl FrameKind {
         FrameKind::Cancel,
         FrameKind::Rollback,
         FrameKind::ClusterVersion,
+        FrameKind::Retention,
     ];
 
     /// The name used in logs, metrics and documents.
@@ -101,6 +104,7 @@ impl FrameKind {
             FrameKind::Cancel => "cancel",
             FrameKind::Rollback => "rollback",
             FrameKind::ClusterVersion => "cluster_version",
+            FrameKind::Retention => "retention",
         }
     }
 }
@@ -131,7 +135,7 @@ mod tests {
         for byte in 0..=u8::MAX {
             match FrameKind::try_from(byte) {
                 Ok(kind) => assert_eq!(kind as u8, byte),
-                Err(unknown) => assert!(unknown == byte && !(1..=21).contains(&byte)),
+                Err(unknown) => assert!(unknown == byte && !(1..=22).contains(&byte)),
             }
         }
     }

@@ -12,6 +12,8 @@ pub struct Claim {
     /// Bytes known to have been acknowledged are unreadable. Such a claim is settled only by a leader's log, never by
     /// asking around, because readable bytes may still lie behind the damage.
     pub damaged: bool,
+    /// The missing bytes may hold a change of membership, so the answers of the voters known here cannot settle it.
+    pub membership: bool,
 }
 
 /// The part of the state, besides the log, that must be durable before it is revealed.

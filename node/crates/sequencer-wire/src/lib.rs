@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod body;
 mod bytes;
 mod error;
 mod frame;
@@ -23,6 +24,11 @@ pub mod teeth;
 mod term_starts;
 mod term_table;
 
+pub use body::{
+    BODY_BYTES_MAX, Body, BodyError, CloseReason, Diverged, Divergence, MEMBERS_MAX, Member, MemberRole,
+    Members, Membership, NAME_BYTES_MAX, Progress, Promote, Query, Retention, RoleGranted, Rollback, Schema,
+    SchemaOwner, Service, SessionClose, SessionOpen, SnapshotMarker, SnapshotStep, TrimFloor, VOTERS_MAX,
+};
 pub use error::WireError;
 pub use frame::{
     ALIGNMENT, FRAME_BYTES_MAX, FRAME_VERSION, Frame, FrameFields, HEADER_BYTES, PAYLOAD_BYTES_MAX,
@@ -37,7 +43,8 @@ pub use identity::{ClusterId, NodeId};
 pub use new_term::{NEW_TERM_BYTES, NewTerm};
 pub use peer::{
     APPEND_FRAMES_BYTES_MAX, ENVELOPE_BYTES, Envelope, LogHealth, PEER_MESSAGE_BYTES_MAX, PEER_VERSION,
-    PeerKind, PeerMessage, decode_peer, encode_append_header, encode_peer, peek_peer_length,
+    PeerKind, PeerMessage, SNAPSHOT_CHUNK_BYTES_MAX, decode_peer, encode_append_header, encode_peer,
+    peek_peer_length,
 };
 pub use position::{LogEnd, Position, Term};
 pub use term_starts::{TERM_STARTS_MAX, TermStarts};

@@ -12,7 +12,10 @@ mod layout;
 
 pub use decode::{decode_peer, peek_peer_length};
 pub use encode::{encode_append_header, encode_peer};
-pub use layout::{APPEND_FRAMES_BYTES_MAX, ENVELOPE_BYTES, PEER_MESSAGE_BYTES_MAX, PEER_VERSION, PeerKind};
+pub use layout::{
+    APPEND_FRAMES_BYTES_MAX, ENVELOPE_BYTES, PEER_MESSAGE_BYTES_MAX, PEER_VERSION, PeerKind,
+    SNAPSHOT_CHUNK_BYTES_MAX,
+};
 
 use crate::{ClusterId, LogEnd, NodeId, Position, Term, TermStarts};
 
@@ -124,6 +127,8 @@ pub enum PeerMessage<'a> {
         durable: Position,
         /// The round of the append that is answered.
         round: u64,
+        /// The sender's disk has reached its reserve.
+        low_space: bool,
     },
     /// The sender's log does not have what the append follows.
     AppendRejected {
@@ -155,6 +160,28 @@ pub enum PeerMessage<'a> {
         /// The end of the sender's log.
         last: LogEnd,
     },
+    /// A piece of the leader's snapshot, for a follower that needs bytes which the leader no longer has.
+    SnapshotChunk {
+        /// The log end that the snapshot is of.
+        last: LogEnd,
+        /// Size of the whole snapshot.
+        total_bytes: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// The leader's round; the answer repeats it.
+        round: u64,
+        /// The piece, at most `SNAPSHOT_CHUNK_BYTES_MAX`.
+        bytes: &'a [u8],
+    },
+    /// The answer to a piece.
+    SnapshotReceived {
+        /// Position of the snapshot.
+        position: Position,
+        /// Bytes from its start that the sender holds.
+        offset: u64,
+        /// The round of the piece that is answered.
+        round: u64,
+    },
 }
 
 impl PeerMessage<'_> {
@@ -172,6 +199,8 @@ impl PeerMessage<'_> {
             PeerMessage::TimeoutNow { .. } => PeerKind::TimeoutNow,
             PeerMessage::StatusRequest { .. } => PeerKind::StatusRequest,
             PeerMessage::StatusResponse { .. } => PeerKind::StatusResponse,
+            PeerMessage::SnapshotChunk { .. } => PeerKind::SnapshotChunk,
+            PeerMessage::SnapshotReceived { .. } => PeerKind::SnapshotReceived,
         }
     }
 }

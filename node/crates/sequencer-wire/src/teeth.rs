@@ -44,6 +44,46 @@ pub enum Bug {
     TimestampFromClock,
     /// A cut leaves the old bytes in place.
     SkipCutInvalidation,
+    /// A snapshot is installed without what its sessions have sent.
+    ForgetDedupeOnInstall,
+    /// A repeat is answered before the first is committed.
+    AnswerFromOverlay,
+    /// A node that lost its disk comes back under its old id and is listened to.
+    ReuseNodeId,
+    /// A second change of membership starts before the first is committed.
+    TwoMembershipChanges,
+    /// Outputs of a new epoch are admitted before the old one has ended.
+    AdmitBeforeEnd,
+    /// A service's snapshot comes without the outputs that the log does not hold yet.
+    DropOutbox,
+    /// Frames of a role that was lost are admitted.
+    AdmitOldRole,
+    /// An output is admitted though those before it are missing.
+    AdmitOutputGap,
+    /// The time-outs of sessions are measured on the wall clock.
+    ExpireByWallClock,
+    /// The log is trimmed above a pin.
+    TrimAbovePin,
+    /// Frames of an older epoch of a session are admitted.
+    SkipFencing,
+    /// A cut of the log does not take back what admission learnt from it.
+    KeepOverlay,
+    /// A message with a gap before it is admitted.
+    ForgetWindow,
+    /// The old epoch may answer what came after the switch.
+    AdmitCauseAfterSwitch,
+    /// Learners count for elections and commits.
+    CountLearners,
+    /// A new leader does not start the time-outs of sessions anew.
+    KeepTimeoutsOnElection,
+    /// A session that is not idle has to make room for another one.
+    EvictActiveSession,
+    /// A snapshot replaces the log before it is durable.
+    InstallBeforeSync,
+    /// A role is granted before the time-out of its last holder has passed.
+    GrantTooEarly,
+    /// What one replica repeats counts as agreement.
+    AgreeWithItself,
 }
 
 impl Bug {
@@ -66,6 +106,26 @@ impl Bug {
         Bug::AcceptStaleTerm,
         Bug::TimestampFromClock,
         Bug::SkipCutInvalidation,
+        Bug::ForgetDedupeOnInstall,
+        Bug::AnswerFromOverlay,
+        Bug::ReuseNodeId,
+        Bug::TwoMembershipChanges,
+        Bug::AdmitBeforeEnd,
+        Bug::DropOutbox,
+        Bug::AdmitOldRole,
+        Bug::AdmitOutputGap,
+        Bug::ExpireByWallClock,
+        Bug::TrimAbovePin,
+        Bug::SkipFencing,
+        Bug::KeepOverlay,
+        Bug::ForgetWindow,
+        Bug::AdmitCauseAfterSwitch,
+        Bug::CountLearners,
+        Bug::KeepTimeoutsOnElection,
+        Bug::EvictActiveSession,
+        Bug::InstallBeforeSync,
+        Bug::GrantTooEarly,
+        Bug::AgreeWithItself,
     ];
 
     /// The name on command lines and in reports.
@@ -89,6 +149,26 @@ impl Bug {
             Bug::AcceptStaleTerm => "accept-stale-term",
             Bug::TimestampFromClock => "timestamp-from-clock",
             Bug::SkipCutInvalidation => "skip-cut-invalidation",
+            Bug::ForgetDedupeOnInstall => "forget-dedupe-on-install",
+            Bug::AnswerFromOverlay => "answer-from-overlay",
+            Bug::ReuseNodeId => "reuse-node-id",
+            Bug::TwoMembershipChanges => "two-membership-changes",
+            Bug::AdmitBeforeEnd => "admit-before-end",
+            Bug::DropOutbox => "drop-outbox",
+            Bug::AdmitOldRole => "admit-old-role",
+            Bug::AdmitOutputGap => "admit-output-gap",
+            Bug::ExpireByWallClock => "expire-by-wall-clock",
+            Bug::TrimAbovePin => "trim-above-pin",
+            Bug::SkipFencing => "skip-fencing",
+            Bug::KeepOverlay => "keep-overlay",
+            Bug::ForgetWindow => "forget-window",
+            Bug::AdmitCauseAfterSwitch => "admit-cause-after-switch",
+            Bug::CountLearners => "count-learners",
+            Bug::KeepTimeoutsOnElection => "keep-timeouts-on-election",
+            Bug::EvictActiveSession => "evict-active-session",
+            Bug::InstallBeforeSync => "install-before-sync",
+            Bug::GrantTooEarly => "grant-too-early",
+            Bug::AgreeWithItself => "agree-with-itself",
         }
     }
 }

@@ -65,6 +65,21 @@ impl TermTable {
         }
     }
 
+    /// The terms of `below` that start before `at`, followed by those of `rest` that start at or past it: a snapshot's table and
+    /// that of the stored log behind it.
+    ///
+    /// # Panics
+    /// When the two do not follow each other: they are not of one log.
+    #[must_use]
+    pub fn splice(below: &TermTable, at: Position, rest: &TermTable) -> TermTable {
+        let mut spliced = TermTable::new();
+        let kept = below.iter().filter(|entry| entry.start < at);
+        for entry in kept.chain(rest.iter().filter(|entry| entry.start >= at)) {
+            spliced.push(*entry);
+        }
+        spliced
+    }
+
     /// Forgets the terms that start at or past `to`, where the log was cut.
     pub fn cut(&mut self, to: Position) {
         self.starts.truncate(self.count_before(to));

@@ -25,6 +25,7 @@ prop_compose! {
         cause: u64,
         schema_id: u16,
         schema_version: u16,
+        epoch: u32,
     ) -> FrameFields {
         FrameFields {
             kind,
@@ -35,6 +36,7 @@ prop_compose! {
             cause: Position(cause),
             schema_id,
             schema_version,
+            epoch,
         }
     }
 }
@@ -125,6 +127,7 @@ proptest! {
         prop_assert_eq!((twin.source_id, twin.source_sequence), (fields.source_id, fields.source_sequence));
         prop_assert_eq!((twin.timestamp_ns, twin.cause), (fields.timestamp_ns, fields.cause.0));
         prop_assert_eq!((twin.schema_id, twin.schema_version), (fields.schema_id, fields.schema_version));
+        prop_assert_eq!(twin.epoch, fields.epoch);
         prop_assert_eq!(twin.payload, payload);
     }
 

@@ -31,6 +31,7 @@ fn check_decoder(bytes: &[u8], at: u64, previous: u64) -> Result<(), String> {
                 cause: fields.cause.0,
                 schema_id: fields.schema_id,
                 schema_version: fields.schema_version,
+                epoch: fields.epoch,
                 payload: frame.payload.to_vec(),
             };
             assert_eq!(in_numbers, twin);
@@ -124,6 +125,7 @@ impl Spoiled {
                 cause: Position(self.cause),
                 schema_id: self.schema.0,
                 schema_version: self.schema.1,
+                epoch: self.schema.0.into(),
             };
             build::frame(at, self.previous().max(1), &fields, &self.payload)
         };

@@ -23,7 +23,13 @@ fn in_numbers(message: &PeerMessage<'_>) -> Vec<u64> {
         PeerMessage::Append { previous, commit, round, .. } => {
             vec![previous.term.0, previous.position.0, commit.0, round]
         }
-        PeerMessage::AppendAccepted { matched, durable, round } => vec![matched.0, durable.0, round],
+        PeerMessage::AppendAccepted { matched, durable, round, low_space } => {
+            vec![matched.0, durable.0, round, low_space.into()]
+        }
+        PeerMessage::SnapshotChunk { last, total_bytes, offset, round, .. } => {
+            vec![last.term.0, last.position.0, total_bytes, offset, round]
+        }
+        PeerMessage::SnapshotReceived { position, offset, round } => vec![position.0, offset, round],
         PeerMessage::AppendRejected { previous, end, round, terms } => {
             let list = terms.as_slice();
             let mut numbers = vec![previous.0, end.0, round, list.len() as u64];
@@ -47,8 +53,10 @@ fn check_decoder(bytes: &[u8], cluster: ClusterId) -> Result<(), String> {
             assert_eq!((envelope.cluster, envelope.from.0, envelope.to.0), (cluster, twin.from, twin.to));
             assert_eq!((envelope.term.0, message.kind() as u8, taken), (twin.term, twin.kind, twin.length));
             assert_eq!(in_numbers(&message), twin.body);
-            if let PeerMessage::Append { frames, .. } = message {
-                assert_eq!(frames, twin.frames);
+            if let PeerMessage::Append { frames: bytes, .. } | PeerMessage::SnapshotChunk { bytes, .. } =
+                message
+            {
+                assert_eq!(bytes, twin.frames);
             }
             decoded
         }

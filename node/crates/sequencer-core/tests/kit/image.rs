@@ -62,7 +62,7 @@ impl Image {
     pub(crate) fn message(mut self, payload_bytes: usize) -> Self {
         let mut frame = vec![0; frame_bytes(payload_bytes)];
         let fields = FrameFields {
-            kind: FrameKind::Message,
+            kind: FrameKind::ClusterVersion,
             flags: 0,
             source_id: 9,
             source_sequence: self.len(),
@@ -70,6 +70,7 @@ impl Image {
             cause: Position(0),
             schema_id: 1,
             schema_version: 1,
+            epoch: 0,
         };
         let payload = vec![self.terms.last_term().0 as u8; payload_bytes];
         encode_frame(&mut frame, Position(self.len()), self.terms.last_term(), &fields, &payload)

@@ -65,7 +65,7 @@ pub(crate) fn at_ns(ns: u64) -> Now {
 /// A message with this payload.
 pub(crate) fn message(payload: &[u8]) -> Proposal<'_> {
     Proposal {
-        kind: FrameKind::Message,
+        kind: FrameKind::ClusterVersion,
         source_id: 7,
         source_sequence: 1,
         cause: Position(0),

@@ -2,7 +2,7 @@
 
 use sequencer_core::{Config, Core, Effect, Effects, Event, FrameSource, HardState, Now, Outgoing, Role};
 use sequencer_wire::{
-    Envelope, LogHealth, NodeId, PeerMessage, Position, Term, decode_peer, encode_peer, peek_length,
+    Envelope, LogEnd, LogHealth, NodeId, PeerMessage, Position, Term, decode_peer, encode_peer, peek_length,
 };
 
 use super::{CLUSTER, Image};
@@ -61,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) reads: Vec<Read>,
     /// Highest commit position since the start.
     pub(crate) committed: u64,
+    /// Snapshots that replaced the log.
+    pub(crate) installed: Vec<(LogEnd, Vec<u8>)>,
     /// Each time it became leader since the start.
     pub(crate) led: Vec<u64>,
     effects: Effects,
@@ -86,6 +88,7 @@ impl Node {
             holds_reads: false,
             reads: Vec::new(),
             committed: 0,
+            installed: Vec::new(),
             led: Vec::new(),
             effects: Effects::new(),
         }
@@ -234,6 +237,11 @@ impl Node {
             Effect::ReadLog { peer, id, from, limit_bytes } => {
                 self.reads.push(Read { peer, id, from, limit_bytes });
             }
+            Effect::ReadSnapshot { .. } => {}
+            Effect::Install { last } => {
+                assert!(last.position.0 >= self.committed, "a snapshot replaces committed bytes");
+                self.installed.push((last, self.core.installed_bytes().to_vec()));
+            }
             Effect::Committed { position } => {
                 assert!(position.0 > self.committed, "the commit position goes back");
                 assert!(position <= self.core.status().end.position, "bytes are committed that are not here");
@@ -265,7 +273,7 @@ impl Node {
                 assert_eq!(previous.position, from);
                 PeerMessage::Append { previous, commit, round, frames: &read }
             }
-            ref other => other.with_frames(&[]),
+            ref other => other.with_bytes(frames),
         };
         let envelope = Envelope { cluster: CLUSTER, from: self.config.id, to, term };
         let mut bytes = Vec::new();

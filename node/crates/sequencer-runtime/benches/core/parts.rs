@@ -32,7 +32,7 @@ pub(crate) fn measure(plan: &Plan, report: &mut Report) {
 
 fn encode_batch(into: &mut [u8], payload: &[u8]) {
     let mut fields = FrameFields {
-        kind: FrameKind::Message,
+        kind: FrameKind::ClusterVersion,
         flags: 0,
         source_id: 7,
         source_sequence: 0,
@@ -40,6 +40,7 @@ fn encode_batch(into: &mut [u8], payload: &[u8]) {
         cause: Position::START,
         schema_id: 1,
         schema_version: 1,
+        epoch: 0,
     };
     for frame in into.chunks_exact_mut(frame_bytes(PAYLOAD_BYTES)) {
         fields.source_sequence += 1;

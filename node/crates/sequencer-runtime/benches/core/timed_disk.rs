@@ -46,6 +46,11 @@ impl<D: Disk> Disk for TimedDisk<D> {
         self.inner.size(file)
     }
 
+    fn free_bytes(&mut self) -> Result<u64, DiskError> {
+        self.note();
+        self.inner.free_bytes()
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
         self.note();
         self.inner.rename(from, to)

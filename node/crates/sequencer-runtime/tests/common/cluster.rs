@@ -251,7 +251,7 @@ impl Cluster {
             Frames::new(&bytes, Position::START, Term::NONE).map(|frame| frame.expect("it verifies"));
         let frames: Vec<Frame<'_>> = frames.collect();
         assert!(frames.is_sorted_by_key(|frame| frame.fields.timestamp_ns), "a timestamp goes back");
-        let messages = frames.iter().filter(|frame| frame.fields.kind == FrameKind::Message);
+        let messages = frames.iter().filter(|frame| frame.fields.kind == FrameKind::ClusterVersion);
         let checked = messages.map(|frame| {
             let number = frame.fields.source_sequence;
             assert_eq!(frame.payload, payload(number), "message {number} is not what was handed in");

@@ -71,7 +71,7 @@ impl Host for Followers {
             Outgoing::PreVoteRequest { .. } => PeerMessage::PreVoteResponse { granted: true },
             Outgoing::VoteRequest { .. } => PeerMessage::VoteResponse { granted: true, wall_ns: 0 },
             Outgoing::Append { to: end, round, .. } => {
-                PeerMessage::AppendAccepted { matched: end, durable: end, round }
+                PeerMessage::AppendAccepted { matched: end, durable: end, round, low_space: false }
             }
             ref other => panic!("followers know no answer to {other:?}"),
         };

@@ -44,7 +44,7 @@ impl Leader {
     /// An append with `count` messages of the same payload.
     pub(crate) fn messages(&mut self, count: usize, payload: &[u8], now: Now) -> &[u8] {
         let mut fields = FrameFields {
-            kind: FrameKind::Message,
+            kind: FrameKind::ClusterVersion,
             flags: 0,
             source_id: 7,
             source_sequence: 0,
@@ -52,6 +52,7 @@ impl Leader {
             cause: Position::START,
             schema_id: 1,
             schema_version: 1,
+            epoch: 0,
         };
         let mut at = self.end.position;
         let frames = self.begin(count * frame_bytes(payload.len()));

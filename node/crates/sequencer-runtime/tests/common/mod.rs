@@ -18,7 +18,11 @@ pub(crate) fn settings(id: u32, voters: u32, durability: Durability, segment_byt
     let voters = (1..=voters).map(NodeId).collect();
     let core = Config::new(CLUSTER, NodeId(id), voters, u64::from(id));
     let (node, boot_id) = (NodeId(id), [1; 16]);
-    Settings { core, storage: Options { cluster: CLUSTER, node, segment_bytes, durability, boot_id } }
+    Settings {
+        core,
+        storage: Options { cluster: CLUSTER, node, segment_bytes, durability, boot_id, reserve_bytes: 0 },
+        snapshot_every_bytes: u64::MAX,
+    }
 }
 
 /// Opens the member's log, and formats the disk first when it is empty.
@@ -34,7 +38,7 @@ pub(crate) fn open<D: Disk>(mut disk: D, settings: &Settings, now: Now) -> (Repl
 /// A message of a client.
 pub(crate) fn proposal(number: u64, payload: &[u8]) -> Proposal<'_> {
     Proposal {
-        kind: FrameKind::Message,
+        kind: FrameKind::ClusterVersion,
         source_id: 7,
         source_sequence: number,
         cause: Position::START,

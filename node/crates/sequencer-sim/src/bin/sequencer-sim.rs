@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use sequencer_sim::{Trace, TraceFormat, print_report, run_seed, run_seeds};
+use sequencer_sim::{Trace, TraceFormat, print_report, run_plain_seed, run_seed, run_seeds};
 
 /// Runs whole simulated clusters and checks that no rule is ever broken.
 #[derive(Parser)]
@@ -47,6 +47,9 @@ enum Command {
         /// JSON Lines; the only format so far.
         #[arg(long, required = true)]
         json: bool,
+        /// The members stay who they are and the log keeps its start: what a checker of consensus alone understands.
+        #[arg(long)]
+        plain: bool,
         /// Switch on a known bug (needs the feature `teeth`).
         #[arg(long)]
         bug: Option<String>,
@@ -92,9 +95,11 @@ fn main() -> ExitCode {
         }
         Command::Replay { seed, trace, story, bug } => {
             let format = if trace { Some(TraceFormat::Text) } else { story.then_some(TraceFormat::Story) };
-            replay(seed, format, bug.as_deref())
+            replay(seed, format, false, bug.as_deref())
         }
-        Command::Trace { seed, json: _, bug } => replay(seed, Some(TraceFormat::Json), bug.as_deref()),
+        Command::Trace { seed, json: _, plain, bug } => {
+            replay(seed, Some(TraceFormat::Json), plain, bug.as_deref())
+        }
         #[cfg(feature = "teeth")]
         Command::Teeth { bound, bug, common } => teeth(bound, bug, &common),
     }
@@ -104,14 +109,14 @@ fn exit(is_good: bool) -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn replay(seed: u64, format: Option<TraceFormat>, bug: Option<&str>) -> ExitCode {
+fn replay(seed: u64, format: Option<TraceFormat>, is_plain: bool, bug: Option<&str>) -> ExitCode {
     if let Err(reason) = switch_on(bug) {
         eprintln!("sequencer-sim: {reason}");
         return ExitCode::from(2);
     }
     let trace =
         format.map_or_else(Trace::off, |format| Trace::to(format, Box::new(BufWriter::new(stdout()))));
-    let outcome = run_seed(seed, trace);
+    let outcome = if is_plain { run_plain_seed(seed, trace) } else { run_seed(seed, trace) };
     let is_json = format == Some(TraceFormat::Json);
     match &outcome.violation {
         Some(violation) => eprintln!("seed {seed} breaks a rule: {violation}"),

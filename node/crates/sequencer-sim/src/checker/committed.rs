@@ -1,11 +1,10 @@
 //! The one committed log, as the first node that committed each byte had it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use sequencer_core::Admitted;
-use sequencer_wire::{FrameKind, Frames, NodeId, Position, Term, TermStart, TermTable};
+use sequencer_wire::{Body, Frame, FrameKind, Frames, NodeId, Position, Term, TermStart, TermTable};
 
-use super::Verdict;
+use super::{Rules, Verdict};
 
 /// First bytes of each payload of the simulated clients: the number of the message, little endian.
 pub(crate) const NUMBER_BYTES: usize = 8;
@@ -15,10 +14,9 @@ pub(crate) struct Committed {
     bytes: Vec<u8>,
     terms: TermTable,
     last_timestamp_ns: u64,
-    /// Where each committed message stands.
-    places: HashMap<u64, Position>,
-    /// Numbers handed to any leader and admitted.
-    admitted: BTreeSet<u64>,
+    messages: u64,
+    /// Numbers of messages that somebody made.
+    made: BTreeSet<u64>,
     /// End of what was committed in each term.
     ends: BTreeMap<Term, Position>,
 }
@@ -38,15 +36,28 @@ impl Committed {
     }
 
     pub(crate) fn messages(&self) -> u64 {
-        self.places.len() as u64
+        self.messages
     }
 
+    /// Somebody is going to send a message with this number.
     pub(crate) fn admit(&mut self, number: u64) {
-        self.admitted.insert(number);
+        self.made.insert(number);
+    }
+
+    /// The bytes `from..to`, which are committed.
+    pub(crate) fn bytes_between(&self, from: Position, to: Position) -> &[u8] {
+        &self.bytes[from.0 as usize..to.0 as usize]
     }
 
     /// A node regards `bytes` at `from` as committed in its current term.
-    pub(crate) fn check(&mut self, node: NodeId, term: Term, from: Position, bytes: &[u8]) -> Verdict {
+    pub(crate) fn check(
+        &mut self,
+        node: NodeId,
+        term: Term,
+        from: Position,
+        bytes: &[u8],
+        rules: &mut Rules,
+    ) -> Verdict {
         let from = from.0 as usize;
         let known = self.bytes.len().saturating_sub(from).min(bytes.len());
         if bytes[..known] != self.bytes[from..from + known] {
@@ -57,13 +68,13 @@ impl Committed {
             ));
         }
         if known < bytes.len() {
-            self.extend(node, &bytes[known..])?;
+            self.extend(node, &bytes[known..], rules)?;
             self.ends.insert(term, self.end());
         }
         Ok(())
     }
 
-    fn extend(&mut self, node: NodeId, bytes: &[u8]) -> Verdict {
+    fn extend(&mut self, node: NodeId, bytes: &[u8], rules: &mut Rules) -> Verdict {
         for frame in Frames::new(bytes, self.end(), self.terms.last_term()) {
             let frame =
                 frame.map_err(|error| ("committed frames decode", format!("{node} commits {error}")))?;
@@ -75,40 +86,31 @@ impl Committed {
                 ));
             }
             self.last_timestamp_ns = frame.fields.timestamp_ns;
-            match frame.fields.kind {
-                FrameKind::NewTerm => self.terms.push(TermStart { term: frame.term, start: frame.at }),
-                _ => self.place(frame.payload, frame.at)?,
+            if frame.fields.kind == FrameKind::NewTerm {
+                self.terms.push(TermStart { term: frame.term, start: frame.at });
             }
+            self.check_made(&frame)?;
             self.bytes.extend_from_slice(frame.bytes);
+            rules.on_frame(&frame)?;
         }
         Ok(())
     }
 
-    fn place(&mut self, payload: &[u8], at: Position) -> Verdict {
-        let number =
-            u64::from_le_bytes(payload[..NUMBER_BYTES].try_into().expect("clients send at least a number"));
-        if !self.admitted.contains(&number) {
-            return Err((
-                "only admitted messages are committed",
-                format!("message {number} at {at} was never admitted"),
-            ));
-        }
-        match self.places.insert(number, at) {
-            Some(first) => {
-                Err(("a message stands once", format!("message {number} stands at {first} and {at}")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// A leader tells a client that its message stands in the log for good.
-    pub(crate) fn check_acknowledged(&self, node: NodeId, number: u64, admitted: &Admitted) -> Verdict {
-        if self.places.get(&number) == Some(&admitted.at) && admitted.end <= self.end() {
+    /// A message in the log is one that somebody made.
+    fn check_made(&mut self, frame: &Frame<'_>) -> Verdict {
+        let payload = match frame.body() {
+            Ok(Body::Message(payload)) => payload,
+            Ok(Body::Query(query)) => query.request,
+            _ => return Ok(()),
+        };
+        self.messages += 1;
+        let number = payload.first_chunk::<NUMBER_BYTES>().map(|bytes| u64::from_le_bytes(*bytes));
+        if number.is_some_and(|number| self.made.contains(&number)) {
             return Ok(());
         }
         Err((
-            "acknowledged means committed",
-            format!("{node} acknowledges message {number} at {}, where it is not committed", admitted.at),
+            "only messages that were sent are committed",
+            format!("message {number:?} at {} was never sent", frame.at),
         ))
     }
 }

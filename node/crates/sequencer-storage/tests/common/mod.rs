@@ -18,7 +18,14 @@ pub(crate) const OTHER_BOOT: [u8; 16] = [2; 16];
 pub(crate) const SEGMENT: u64 = 16 << 10;
 
 pub(crate) fn options(durability: Durability) -> Options {
-    Options { cluster: CLUSTER, node: NODE, segment_bytes: SEGMENT, durability, boot_id: BOOT }
+    Options {
+        cluster: CLUSTER,
+        node: NODE,
+        segment_bytes: SEGMENT,
+        durability,
+        boot_id: BOOT,
+        reserve_bytes: 0,
+    }
 }
 
 pub(crate) fn new_term(at: Position, previous: Term, term: Term) -> Vec<u8> {
@@ -39,6 +46,7 @@ pub(crate) fn message(at: Position, term: Term, payload: &[u8]) -> Vec<u8> {
         cause: Position::START,
         schema_id: 1,
         schema_version: 1,
+        epoch: 0,
     };
     let mut bytes = vec![0; frame_bytes(payload.len())];
     let written = encode_frame(&mut bytes, at, term, &fields, payload).unwrap();

@@ -6,9 +6,9 @@
 //! 4. The body: its size, then its fields in order.
 
 use super::layout::{
-    APPEND_BODY_BYTES, CLUSTER_AT, CRC_AT, ENVELOPE_BYTES, FLAGS_AT, FROM_AT, KIND_AT, LENGTH_AT,
-    PEER_MESSAGE_BYTES_MAX, PEER_VERSION, PeerKind, RESERVED_AT, TERM_AT, TERM_START_BYTES, TO_AT,
-    VERSION_AT, checksum,
+    APPEND_BODY_BYTES, CHUNK_BODY_BYTES, CLUSTER_AT, CRC_AT, ENVELOPE_BYTES, FLAGS_AT, FROM_AT, KIND_AT,
+    LENGTH_AT, PEER_MESSAGE_BYTES_MAX, PEER_VERSION, PeerKind, RESERVED_AT, SNAPSHOT_CHUNK_BYTES_MAX,
+    TERM_AT, TERM_START_BYTES, TO_AT, VERSION_AT, checksum,
 };
 use super::{Envelope, LogHealth, PeerMessage};
 use crate::{
@@ -100,7 +100,7 @@ struct Body<'a> {
 impl<'a> Body<'a> {
     fn check_size(&self) -> Result<(), WireError> {
         let (kind, found, fixed) = (self.kind, self.bytes.len(), self.kind.body_bytes());
-        let varies = matches!(kind, PeerKind::Append | PeerKind::AppendRejected);
+        let varies = matches!(kind, PeerKind::Append | PeerKind::AppendRejected | PeerKind::SnapshotChunk);
         if found < fixed || (found > fixed && !varies) {
             return Err(WireError::PeerBodyLength { kind, bytes: found, expected: fixed });
         }
@@ -128,6 +128,7 @@ impl<'a> Body<'a> {
                 matched: self.position(0, "matched")?,
                 durable: self.position(8, "durable")?,
                 round: self.u64(16),
+                low_space: self.flag(24, "low_space")?,
             },
             PeerKind::AppendRejected => PeerMessage::AppendRejected {
                 previous: self.position(0, "previous")?,
@@ -142,7 +143,25 @@ impl<'a> Body<'a> {
                 last: self.log_end(8, "last")?,
                 health: self.health(24)?,
             },
+            PeerKind::SnapshotChunk => self.snapshot_chunk()?,
+            PeerKind::SnapshotReceived => PeerMessage::SnapshotReceived {
+                position: self.position(0, "position")?,
+                offset: self.u64(8),
+                round: self.u64(16),
+            },
         })
+    }
+
+    fn snapshot_chunk(&self) -> Result<PeerMessage<'a>, WireError> {
+        let last = self.log_end(0, "last")?;
+        let (total_bytes, offset, round) = (self.u64(16), self.u64(24), self.u64(32));
+        let bytes = &self.bytes[CHUNK_BODY_BYTES..];
+        let fits = offset.checked_add(bytes.len() as u64).is_some_and(|end| end <= total_bytes);
+        if !fits || bytes.len() > SNAPSHOT_CHUNK_BYTES_MAX {
+            let bytes = bytes.len();
+            return Err(WireError::PeerChunkOutOfRange { offset, bytes, total_bytes });
+        }
+        Ok(PeerMessage::SnapshotChunk { last, total_bytes, offset, round, bytes })
     }
 
     fn u64(&self, at: usize) -> u64 {

@@ -2,7 +2,7 @@
 
 use super::layout::{
     APPEND_FRAMES_BYTES_MAX, CLUSTER_AT, CRC_AT, ENVELOPE_BYTES, FROM_AT, KIND_AT, LENGTH_AT, PEER_VERSION,
-    PeerKind, TERM_AT, TERM_START_BYTES, TO_AT, VERSION_AT, checksum,
+    PeerKind, SNAPSHOT_CHUNK_BYTES_MAX, TERM_AT, TERM_START_BYTES, TO_AT, VERSION_AT, checksum,
 };
 use super::{Envelope, PeerMessage};
 use crate::{ALIGNMENT, LogEnd, Position, bytes};
@@ -10,8 +10,8 @@ use crate::{ALIGNMENT, LogEnd, Position, bytes};
 /// Appends one message to `into`. Allocates only when `into` has no room left.
 ///
 /// # Panics
-/// When a position is not a multiple of `ALIGNMENT`, or an append has more than `APPEND_FRAMES_BYTES_MAX` of
-/// frames: the receiver would refuse the message.
+/// When a position is not a multiple of `ALIGNMENT`, an append has more than `APPEND_FRAMES_BYTES_MAX` of frames, or a piece
+/// of a snapshot lies outside of it or is too long: the receiver would refuse the message.
 pub fn encode_peer(into: &mut Vec<u8>, envelope: &Envelope, message: &PeerMessage<'_>) {
     if let PeerMessage::Append { previous, commit, round, frames } = *message {
         encode_append_header(into, envelope, previous, commit, round, frames.len());
@@ -31,9 +31,27 @@ pub fn encode_peer(into: &mut Vec<u8>, envelope: &Envelope, message: &PeerMessag
             put_byte(into, u8::from(granted));
         }
         PeerMessage::Append { .. } => unreachable!("appends are written above"),
-        PeerMessage::AppendAccepted { matched, durable, round } => {
+        PeerMessage::AppendAccepted { matched, durable, round, low_space } => {
             put_position(into, matched);
             put_position(into, durable);
+            put_u64(into, round);
+            put_byte(into, u8::from(low_space));
+        }
+        PeerMessage::SnapshotChunk { last, total_bytes, offset, round, bytes } => {
+            let fits = offset.checked_add(bytes.len() as u64).is_some_and(|end| end <= total_bytes);
+            assert!(
+                fits && bytes.len() <= SNAPSHOT_CHUNK_BYTES_MAX,
+                "a piece of a snapshot lies outside of it"
+            );
+            put_log_end(into, last);
+            put_u64(into, total_bytes);
+            put_u64(into, offset);
+            put_u64(into, round);
+            into.extend_from_slice(bytes);
+        }
+        PeerMessage::SnapshotReceived { position, offset, round } => {
+            put_position(into, position);
+            put_u64(into, offset);
             put_u64(into, round);
         }
         PeerMessage::AppendRejected { previous, end, round, terms } => {

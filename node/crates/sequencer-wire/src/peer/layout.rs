@@ -11,6 +11,8 @@ pub const ENVELOPE_BYTES: usize = 48;
 pub const PEER_MESSAGE_BYTES_MAX: usize = (4 << 20) + (1 << 10);
 /// Most bytes of frames in one append.
 pub const APPEND_FRAMES_BYTES_MAX: usize = PEER_MESSAGE_BYTES_MAX - ENVELOPE_BYTES - APPEND_BODY_BYTES;
+/// Most bytes of a snapshot in one message.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1 << 20;
 /// The version this code writes, and the only one it reads.
 pub const PEER_VERSION: u8 = 1;
 
@@ -27,6 +29,7 @@ pub(super) const TERM_AT: usize = 40;
 const COVERED_FROM: usize = 8;
 
 pub(super) const APPEND_BODY_BYTES: usize = 32;
+pub(super) const CHUNK_BODY_BYTES: usize = 40;
 pub(super) const REJECTED_BODY_BYTES: usize = 32;
 pub(super) const TERM_START_BYTES: usize = 16;
 // Invariant: the longest body other than an append's fits in the room beside the frames.
@@ -56,11 +59,15 @@ pub enum PeerKind {
     StatusRequest = 9,
     /// The answer to that.
     StatusResponse = 10,
+    /// A piece of a snapshot.
+    SnapshotChunk = 11,
+    /// The answer to that.
+    SnapshotReceived = 12,
 }
 
 impl PeerKind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [PeerKind; 10] = [
+    pub const ALL: [PeerKind; 12] = [
         PeerKind::PreVoteRequest,
         PeerKind::PreVoteResponse,
         PeerKind::VoteRequest,
@@ -71,6 +78,8 @@ impl PeerKind {
         PeerKind::TimeoutNow,
         PeerKind::StatusRequest,
         PeerKind::StatusResponse,
+        PeerKind::SnapshotChunk,
+        PeerKind::SnapshotReceived,
     ];
 
     /// The name used in logs, metrics and documents.
@@ -87,18 +96,22 @@ impl PeerKind {
             PeerKind::TimeoutNow => "timeout_now",
             PeerKind::StatusRequest => "status_request",
             PeerKind::StatusResponse => "status_response",
+            PeerKind::SnapshotChunk => "snapshot_chunk",
+            PeerKind::SnapshotReceived => "snapshot_received",
         }
     }
 
-    /// Bytes of the body without what varies: an append's frames, a rejection's term starts.
+    /// Bytes of the body without what varies: an append's frames, a rejection's term starts, the piece
+    /// of a snapshot.
     pub(super) const fn body_bytes(self) -> usize {
         match self {
             PeerKind::PreVoteRequest | PeerKind::TimeoutNow | PeerKind::VoteResponse => 16,
             PeerKind::PreVoteResponse | PeerKind::StatusRequest => 8,
-            PeerKind::VoteRequest | PeerKind::AppendAccepted => 24,
+            PeerKind::VoteRequest | PeerKind::SnapshotReceived => 24,
+            PeerKind::SnapshotChunk => CHUNK_BODY_BYTES,
             PeerKind::Append => APPEND_BODY_BYTES,
             PeerKind::AppendRejected => REJECTED_BODY_BYTES,
-            PeerKind::StatusResponse => 32,
+            PeerKind::StatusResponse | PeerKind::AppendAccepted => 32,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn message_fields() -> FrameFields {
         cause: Position(72),
         schema_id: 3,
         schema_version: 2,
+        epoch: 5,
     }
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn log(at: u64, previous: u64, items: &[LogItem]) -> (Vec<u8>, Vec<(u
         }
         if let LogItem::Other { kind, source_sequence, payload } = item {
             let position = at + bytes.len() as u64;
-            let kind = FrameKind::ALL[1 + usize::from(*kind) % 20];
+            let kind = FrameKind::ALL[1 + usize::from(*kind) % 21];
             let fields = FrameFields { kind, source_sequence: *source_sequence, ..message_fields() };
             frames.push((position, term));
             bytes.extend(frame(position, term, &fields, payload));
@@ -85,13 +86,18 @@ pub(crate) fn peer<'a>(
     let [a, b, c, d] = numbers;
     let position = |number: u64| Position(number & !7);
     let end = LogEnd { term: Term(a), position: position(b) };
-    match kind % 10 {
+    match kind % 12 {
         0 => PeerMessage::PreVoteRequest { last: end },
         1 => PeerMessage::PreVoteResponse { granted: a % 2 == 1 },
         2 => PeerMessage::VoteRequest { last: end, transfer: c % 2 == 1 },
         3 => PeerMessage::VoteResponse { granted: b % 2 == 1, wall_ns: a },
         4 => PeerMessage::Append { previous: end, commit: position(c), round: d, frames },
-        5 => PeerMessage::AppendAccepted { matched: position(a), durable: position(b), round: c },
+        5 => PeerMessage::AppendAccepted {
+            matched: position(a),
+            durable: position(b),
+            round: c,
+            low_space: d % 2 == 1,
+        },
         6 => {
             let mut terms = TermStarts::new();
             let (mut term, mut start) = (0, c >> 32 << 3);
@@ -104,6 +110,12 @@ pub(crate) fn peer<'a>(
         }
         7 => PeerMessage::TimeoutNow { end },
         8 => PeerMessage::StatusRequest { nonce: a },
+        9 => {
+            let offset = c >> 8;
+            let total_bytes = offset + frames.len() as u64 + d % 100;
+            PeerMessage::SnapshotChunk { last: end, total_bytes, offset, round: d, bytes: frames }
+        }
+        10 => PeerMessage::SnapshotReceived { position: position(a), offset: b, round: c },
         _ => {
             let health = [LogHealth::Clean, LogHealth::Doubtful, LogHealth::Damaged][(c % 3) as usize];
             PeerMessage::StatusResponse { nonce: d, health, last: end }

@@ -15,6 +15,7 @@ pub(crate) struct TwinFrame {
     pub(crate) cause: u64,
     pub(crate) schema_id: u16,
     pub(crate) schema_version: u16,
+    pub(crate) epoch: u32,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -68,14 +69,11 @@ pub(crate) fn decode(bytes: &[u8], at: u64, previous: u64) -> Result<TwinFrame, 
     if frame[8] != 1 {
         return Err("UnsupportedVersion");
     }
-    if frame[9] == 0 || frame[9] > 21 {
+    if frame[9] == 0 || frame[9] > 22 {
         return Err("UnsupportedKind");
     }
     if number(&frame[10..12]) != 0 {
         return Err("UnsupportedFlags");
-    }
-    if number(&frame[44..48]) != 0 {
-        return Err("NonZeroReserved");
     }
     if frame[length as usize..].iter().any(|byte| *byte > 0) {
         return Err("NonZeroPadding");
@@ -104,6 +102,7 @@ pub(crate) fn decode(bytes: &[u8], at: u64, previous: u64) -> Result<TwinFrame, 
         cause: number(&frame[32..40]),
         schema_id: number(&frame[40..42]) as u16,
         schema_version: number(&frame[42..44]) as u16,
+        epoch: number(&frame[44..48]) as u32,
         payload: payload.to_vec(),
     })
 }

@@ -3,7 +3,7 @@
 use super::twin_crc::{crc32c, number};
 
 /// A decoded message in plain numbers: the envelope, then the values of the body in the order of the layout
-/// (a log end is two, a list its count and then two for each entry), then the frames of an append.
+/// (a log end is two, a list its count and then two for each entry), then the frames of an append or the piece of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TwinMessage {
     pub(crate) length: usize,
@@ -38,10 +38,12 @@ fn slots(kind: u8) -> Vec<Slot> {
         3 => vec![Number, Position, Choice(2)],
         4 => vec![Number, Choice(2)],
         5 => vec![Number, Position, Position, Number],
-        6 => vec![Position, Position, Number],
+        6 => vec![Position, Position, Number, Choice(2)],
         7 => vec![Position, Position, Number, Number],
         9 => vec![Number],
         10 => vec![Number, Number, Position, Choice(3)],
+        11 => vec![Number, Position, Number, Number, Number],
+        12 => vec![Position, Number, Number],
         _ => unreachable!("checked before"),
     }
 }
@@ -66,7 +68,7 @@ pub(crate) fn decode(bytes: &[u8], cluster: [u8; 16]) -> Result<TwinMessage, &'s
     if message[8] != 1 {
         return Err("UnsupportedPeerVersion");
     }
-    if kind == 0 || kind > 10 {
+    if kind == 0 || kind > 12 {
         return Err("UnsupportedPeerKind");
     }
     if number(&message[10..12]) != 0 {
@@ -93,7 +95,7 @@ pub(crate) fn decode(bytes: &[u8], cluster: [u8; 16]) -> Result<TwinMessage, &'s
 fn decode_body(kind: u8, body: &[u8]) -> Result<(Vec<u64>, Vec<u8>), &'static str> {
     let slots = slots(kind);
     let fixed = slots.len() * 8;
-    if body.len() < fixed || (body.len() > fixed && kind != 5 && kind != 7) {
+    if body.len() < fixed || (body.len() > fixed && ![5, 7, 11].contains(&kind)) {
         return Err("PeerBodyLength");
     }
     let (head, rest) = body.split_at(fixed);
@@ -109,6 +111,13 @@ fn decode_body(kind: u8, body: &[u8]) -> Result<(Vec<u64>, Vec<u8>), &'static st
     }
     match kind {
         5 => Ok((values, rest.to_vec())),
+        11 => {
+            let (total, offset, length) = (values[2], values[3], rest.len() as u64);
+            if length > 1024 * 1024 || u128::from(offset) + u128::from(length) > u128::from(total) {
+                return Err("PeerChunkOutOfRange");
+            }
+            Ok((values, rest.to_vec()))
+        }
         7 => {
             let list = number(&head[24..28]);
             if head[28..32] != [0; 4] {

@@ -25,6 +25,7 @@ pub(crate) fn described(frame: &Frame<'_>) -> Value {
         "cause": fields.cause.0,
         "schema_id": fields.schema_id,
         "schema_version": fields.schema_version,
+        "epoch": fields.epoch,
         "payload": hex(frame.payload),
     });
     if let Some(start) = frame.new_term() {
@@ -69,6 +70,7 @@ fn good_cases() -> Vec<Value> {
         cause: Position(u64::MAX),
         schema_id: u16::MAX,
         schema_version: u16::MAX,
+        epoch: u32::MAX,
     };
     let mut cases = vec![
         good("the first frame of a log", &first, 0, 0),
@@ -122,7 +124,7 @@ fn bad_cases() -> Vec<Value> {
         bad("a flipped bit of the padding", &spoiled(&message, &[(55, 1)], None), 72, 1),
         bad("a flipped bit of the length", &spoiled(&message, &[(0, 52)], None), 72, 1),
         bad("a flipped bit of the checksum", &spoiled(&message, &[(4, message[4] ^ 1)], None), 72, 1),
-        bad("an unknown kind that is damage", &spoiled(&message, &[(9, 22)], None), 72, 1),
+        bad("an unknown kind that is damage", &spoiled(&message, &[(9, 23)], None), 72, 1),
         bad("the right frame at a wrong position", &message, 80, 1),
         bad("the right frame in a wrong term", &message, 72, 2),
         bad(
@@ -134,11 +136,10 @@ fn bad_cases() -> Vec<Value> {
         bad("a message at the start of a log", &message, 72, 0),
         bad("version 2", &spoiled(&message, &[(8, 2)], of_message), 72, 1),
         bad("kind 0", &spoiled(&message, &[(9, 0)], of_message), 72, 1),
-        bad("kind 22", &spoiled(&message, &[(9, 22)], of_message), 72, 1),
+        bad("kind 23", &spoiled(&message, &[(9, 23)], of_message), 72, 1),
         bad("a flag", &spoiled(&message, &[(10, 1)], of_message), 72, 1),
-        bad("reserved bytes in use", &spoiled(&message, &[(47, 1)], of_message), 72, 1),
         bad("padding in use", &spoiled(&message, &[(55, 1)], of_message), 72, 1),
-        bad("version 2 is told before kind 22", &spoiled(&message, &[(8, 2), (9, 22)], of_message), 72, 1),
+        bad("version 2 is told before kind 23", &spoiled(&message, &[(8, 2), (9, 23)], of_message), 72, 1),
         bad("a new term with 5 bytes of payload", &spoiled(&message, &[(9, 1)], of_message), 72, 1),
         bad("a new term with 23 bytes of payload", &spoiled(&start, &[(0, 71)], of_start), 288, 1),
         bad("reserved bytes of a new term in use", &spoiled(&start, &[(68, 1)], of_start), 288, 1),

@@ -23,8 +23,14 @@ pub(crate) fn described(envelope: &Envelope, message: &PeerMessage<'_>) -> Value
         PeerMessage::Append { previous, commit, round, frames } => json!({
             "previous": end_value(previous), "commit": commit.0, "round": round, "frames": hex(frames),
         }),
-        PeerMessage::AppendAccepted { matched, durable, round } => {
-            json!({"matched": matched.0, "durable": durable.0, "round": round})
+        PeerMessage::AppendAccepted { matched, durable, round, low_space } => {
+            json!({"matched": matched.0, "durable": durable.0, "round": round, "low_space": low_space})
+        }
+        PeerMessage::SnapshotChunk { last, total_bytes, offset, round, bytes } => json!({
+            "last": end_value(last), "total_bytes": total_bytes, "offset": offset, "round": round, "bytes": hex(bytes),
+        }),
+        PeerMessage::SnapshotReceived { position, offset, round } => {
+            json!({"position": position.0, "offset": offset, "round": round})
         }
         PeerMessage::AppendRejected { previous, end, round, terms } => {
             let entry = |entry: &TermStart| json!({"term": entry.term.0, "start": entry.start.0});
@@ -83,6 +89,10 @@ fn rejected(count: u64) -> PeerMessage<'static> {
     PeerMessage::AppendRejected { previous, end, round: 6, terms: term_starts(count) }
 }
 
+fn chunk(total_bytes: u64, offset: u64, bytes: &[u8]) -> PeerMessage<'_> {
+    PeerMessage::SnapshotChunk { last: LAST, total_bytes, offset, round: 6, bytes }
+}
+
 fn good_cases() -> Vec<Value> {
     let mut frames = new_term(4096, 9, 8, 1, 1_700_000_002_000_000_000);
     frames.extend(frame(4168, 9, &message_fields(), b"hello"));
@@ -102,7 +112,27 @@ fn good_cases() -> Vec<Value> {
         good("append of two frames", &append(&frames)),
         good(
             "append accepted",
-            &PeerMessage::AppendAccepted { matched: Position(4224), durable: Position(4096), round },
+            &PeerMessage::AppendAccepted {
+                matched: Position(4224),
+                durable: Position(4096),
+                round,
+                low_space: false,
+            },
+        ),
+        good(
+            "append accepted by a node without room",
+            &PeerMessage::AppendAccepted {
+                matched: Position(8),
+                durable: Position(8),
+                round,
+                low_space: true,
+            },
+        ),
+        good("a piece of a snapshot", &chunk(1000, 995, b"bytes")),
+        good("a snapshot without bytes", &chunk(0, 0, b"")),
+        good(
+            "part of a snapshot received",
+            &PeerMessage::SnapshotReceived { position: Position(4096), offset: 1000, round },
         ),
         good("append rejected by an empty log", &rejected(0)),
         good("append rejected with three terms", &rejected(3)),
@@ -132,6 +162,8 @@ fn bad_cases() -> Vec<Value> {
     let whole = spoiled(&request, &[], false);
     let response = PeerMessage::PreVoteResponse { granted: true };
     let status = PeerMessage::StatusResponse { nonce: 77, health: LogHealth::Clean, last: LAST };
+    let accepted =
+        PeerMessage::AppendAccepted { matched: Position(8), durable: Position(8), round: 5, low_space: true };
     let append = PeerMessage::Append { previous: LAST, commit: Position::START, round: 5, frames: &[] };
     let mut short_append = spoiled(&append, &[(0, 72)], false);
     short_append.truncate(72);
@@ -154,7 +186,13 @@ fn bad_cases() -> Vec<Value> {
         bad("a flipped bit of an append's body", &spoiled(&append, &[(79, 1)], false), CLUSTER),
         bad("version 2", &spoiled(&request, &[(8, 2)], true), CLUSTER),
         bad("kind 0", &spoiled(&request, &[(9, 0)], true), CLUSTER),
-        bad("kind 11", &spoiled(&request, &[(9, 11)], true), CLUSTER),
+        bad("kind 13", &spoiled(&request, &[(9, 13)], true), CLUSTER),
+        bad(
+            "a piece that lies outside of its snapshot",
+            &spoiled(&chunk(1000, 995, b"bytes"), &[(72, 228)], true),
+            CLUSTER,
+        ),
+        bad("low space is 2", &spoiled(&accepted, &[(72, 2)], true), CLUSTER),
         bad("a flag", &spoiled(&request, &[(11, 1)], true), CLUSTER),
         bad("reserved bytes in use", &spoiled(&request, &[(23, 1)], true), CLUSTER),
         bad("another cluster", &whole, ClusterId(*b"test cluster 002")),

@@ -1,0 +1,150 @@
+//! Taking bytes off the front of the log, and replacing all of it by a snapshot.
+//!
+//! Trimming: 1. The newest snapshot at or below the floor becomes the base. 2. The start of the segment that holds its position is saved as
+//! the start of the log. 3. The segments below are removed, the lowest first, and the snapshots before the base.
+//! A crash after 2 leaves segments and snapshots below the start, which the next opening removes.
+//!
+//! Installing: 1. The snapshot is saved, durably. 2. The start is saved with the mark `installing`: from here on the snapshot counts
+//! and every segment is void. 3. All segments are removed, durably. 4. An empty segment at the start is made, with a watermark that says
+//! so. 5. The start is saved without the mark. A crash before 2 leaves the old log; after 2, the next opening goes on at 3.
+//!
+//! Invariant: no crash leaves a log in which bytes from before and after an installation follow each other.
+
+use sequencer_wire::{LogEnd, Position, Term, TermStart, TermTable};
+
+use crate::disk::Disk;
+use crate::error::StorageError;
+use crate::log::Log;
+use crate::log_start::LogStart;
+use crate::options::Options;
+use crate::sector;
+use crate::segment::{Segment, SegmentHeader, segment_base, segment_name};
+use crate::snapshot::write_snapshot;
+use crate::watermark::Watermark;
+
+impl<D: Disk> Log<D> {
+    /// Gives up what lies below `floor`, as far as the snapshots allow: everything from the newest snapshot at or below it stays, in
+    /// whole segments. Returns the start of what is left.
+    ///
+    /// # Errors
+    /// `Disk`: the log is poisoned.
+    pub fn trim(&mut self, floor: Position) -> Result<Position, StorageError> {
+        self.guarded(|log| {
+            let below =
+                log.snapshots.iter().take_while(|snapshot| snapshot.info.end.position <= floor).count();
+            let Some(base) = below.checked_sub(1) else { return Ok(log.start()) };
+            let position = log.snapshots[base].info.end.position;
+            let last = log.segments.len().saturating_sub(1);
+            let gone = log.segments[..last].iter().take_while(|segment| segment.end <= position).count();
+            if gone == 0 || log.untrusted_tail {
+                return Ok(log.start());
+            }
+            log.wait_running()?;
+            let start = log.segments[gone].base;
+            let term_before = log.term_before(start);
+            let next = LogStart { start, term_before, installing: false, ..log.log_start.newest.clone() };
+            log.log_start.save(&mut log.disk, next)?;
+            for segment in log.segments.drain(..gone) {
+                log.disk.remove(&segment.name)?;
+            }
+            for _ in 0..base {
+                log.remove_snapshot(0)?;
+            }
+            log.disk.sync_dir()?;
+            log.names_unsynced = false;
+            log.first_unsynced = log.first_unsynced.saturating_sub(gone);
+            Ok(start)
+        })
+    }
+
+    /// Replaces the whole log by a snapshot: afterwards it starts and ends at `end`, durably.
+    ///
+    /// # Errors
+    /// `Full`: nothing changed. `Disk`: the log is poisoned; the next opening finds the old log or the snapshot.
+    pub fn install(&mut self, end: LogEnd, bytes: &[u8]) -> Result<(), StorageError> {
+        self.guarded(|log| {
+            log.wait_running()?;
+            // Without room for the new segment nothing has changed.
+            log.make_spares(1)?;
+            let cluster = log.options.cluster;
+            let saved = match log.snapshots.iter().position(|present| present.info.end == end) {
+                Some(index) => log.snapshots.remove(index),
+                None => write_snapshot(&mut log.disk, cluster, end, bytes, false)?,
+            };
+            let (start, term_before) = (end.position, end.term);
+            let next = LogStart { start, term_before, installing: true, ..log.log_start.newest.clone() };
+            log.log_start.save(&mut log.disk, next)?;
+            log.segments.clear();
+            log.beyond.clear();
+            let sequence = log.watermark.sequence + 1;
+            let spare = log.spares.remove(0);
+            let (segment, watermark) = start_anew(&mut log.disk, &log.options, end, sequence, Some(spare))?;
+            let next = LogStart { installing: false, ..log.log_start.newest.clone() };
+            log.log_start.save(&mut log.disk, next)?;
+            log.segments.push(segment);
+            log.watermark = watermark;
+            log.terms = terms_before(end.position, end.term);
+            log.end = end.position;
+            log.durable = end.position;
+            log.committed = end.position;
+            log.members_end = Position::START;
+            log.suspect_end = Position::START;
+            log.first_unsynced = 0;
+            log.names_unsynced = false;
+            log.untrusted_tail = false;
+            while !log.snapshots.is_empty() {
+                log.remove_snapshot(0)?;
+            }
+            log.snapshots.push(saved);
+            Ok(())
+        })
+    }
+}
+
+/// Removes all segments and makes an empty one at `end`, durably: steps 3 and 4 of an installation.
+pub(crate) fn start_anew<D: Disk>(
+    disk: &mut D,
+    options: &Options,
+    end: LogEnd,
+    sequence: u64,
+    spare: Option<(String, D::File)>,
+) -> Result<(Segment<D::File>, Watermark), StorageError> {
+    for name in disk.list()? {
+        if segment_base(&name).is_some() {
+            disk.remove(&name)?;
+        }
+    }
+    disk.sync_dir()?;
+    let name = segment_name(end.position);
+    let (temporary, file) = match spare {
+        Some(spare) => spare,
+        None => {
+            let temporary = crate::segment::spare_name(0);
+            let file = disk.create(&temporary, options.segment_bytes)?;
+            (temporary, file)
+        }
+    };
+    let header = SegmentHeader { cluster: options.cluster, base: end.position, term_before: end.term };
+    header.write(disk, &file)?;
+    let watermark = Watermark {
+        sequence,
+        synced: end.position,
+        intent: end,
+        committed: end.position,
+        members_end: Position::START,
+    };
+    disk.write_at(&file, watermark.offset(), &sector::encode_pair(&watermark))?;
+    disk.sync(&file)?;
+    disk.rename(&temporary, &name)?;
+    disk.sync_dir()?;
+    Ok((Segment::new(file, end.position, options.segment_bytes), watermark))
+}
+
+/// The term table of an empty log that begins at `start`: one entry that stands for all terms before.
+pub(crate) fn terms_before(start: Position, term: Term) -> TermTable {
+    let mut terms = TermTable::new();
+    if term != Term::NONE {
+        terms.push(TermStart { term, start: Position(start.0 - 8) });
+    }
+    terms
+}
