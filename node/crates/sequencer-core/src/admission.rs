@@ -79,6 +79,16 @@ impl Core {
         Answer { result, after, term: self.term }
     }
 
+    /// Brings what a batch of requests needs nearer to the processor, before they are made one by one. Changes nothing. With many
+    /// sessions a message spends most of its time waiting for memory; in a batch these waits overlap.
+    pub fn warm(&self, requests: &[Request<'_>]) {
+        for request in requests {
+            if let Request::Message(message) | Request::Query { message, .. } = request {
+                self.ledger.sessions.touch(message.session, message.sequence);
+            }
+        }
+    }
+
     /// How often each kind of refusal was given in this life.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.refusals.iter().map(|(kind, count)| (*kind, *count))

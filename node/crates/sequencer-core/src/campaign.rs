@@ -140,7 +140,7 @@ impl Core {
         }
         self.set_role(Role::Leader, effects);
         self.append_new_term(now);
-        self.leadership.start(self.ledger.sessions.slots(), self.last_frame_ns);
+        self.start_leadership();
         self.round += 1;
         self.heartbeat_deadline_ns = now.monotonic_ns + self.config.heartbeat_ns;
         for index in 0..self.peers.len() {

@@ -43,11 +43,18 @@ impl Core {
     /// Takes a snapshot of the ledger at the end of the log, unless one is being taken. Ask [`Core::ready_snapshot`] for it.
     pub fn take_snapshot(&mut self) {
         if self.taken.is_none() && self.log.end() > self.saved_snapshot {
-            let end = self.end();
-            let mut bytes = Vec::new();
-            encode_snapshot(&self.ledger, end, self.clock.last_ns(), &self.terms, &mut bytes);
+            let (end, bytes) = self.encode_snapshot();
             self.taken = Some(Taken { end, bytes });
         }
+    }
+
+    /// The ledger at the end of the log, encoded. It may rest on frames that are not committed; [`Core::take_snapshot`] waits until they
+    /// are.
+    pub fn encode_snapshot(&self) -> (LogEnd, Vec<u8>) {
+        let end = self.end();
+        let mut bytes = Vec::with_capacity(self.ledger.encoded_bytes());
+        encode_snapshot(&self.ledger, end, self.clock.last_ns(), &self.terms, &mut bytes);
+        (end, bytes)
     }
 
     /// The snapshot that was taken, once it may be saved: it is committed, and durable here.

@@ -15,6 +15,7 @@ use sequencer_wire::{Body, CloseReason, FrameKind, RoleGranted};
 use crate::admission::Head;
 use crate::core::Core;
 use crate::event::Now;
+use crate::ledger::Hot;
 
 /// Outputs ahead of the last admitted for which votes are kept.
 pub(crate) const VOTES_AHEAD_MAX: u64 = 64;
@@ -31,8 +32,6 @@ const CLOSES_MAX: usize = 64;
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Leadership {
-    /// Log time at which each slot's session was last heard.
-    heard_ns: Vec<u64>,
     /// Where the scan for time-outs goes on.
     cursor: usize,
     /// Votes on outputs that are not admitted yet, by service, epoch and k.
@@ -65,27 +64,11 @@ impl Tally {
 }
 
 impl Leadership {
-    /// Starts a leadership at log time `now_ns`: every session has its whole time-out before it.
-    pub(crate) fn start(&mut self, slots: usize, now_ns: u64) {
+    /// Forgets what an earlier leadership knew.
+    fn start(&mut self) {
         self.votes.clear();
         self.kept_bytes = 0;
         self.cursor = 0;
-        if teeth::is_active(Bug::KeepTimeoutsOnElection) {
-            self.heard_ns.resize(slots, 0);
-            return;
-        }
-        self.heard_ns.clear();
-        self.heard_ns.resize(slots, now_ns);
-    }
-
-    /// A session was heard at log time `now_ns`.
-    #[inline]
-    pub(crate) fn hear(&mut self, slot: u32, now_ns: u64) {
-        let index = slot as usize;
-        if index >= self.heard_ns.len() {
-            self.heard_ns.resize(index + 1, now_ns);
-        }
-        self.heard_ns[index] = now_ns;
     }
 
     /// Notes what a replica sends as output `k`; returns how many replicas have sent the same. `next` is the first output that is
@@ -139,6 +122,14 @@ impl Leadership {
 }
 
 impl Core {
+    /// Starts a leadership: every session has its whole time-out before it.
+    pub(crate) fn start_leadership(&mut self) {
+        self.leadership.start();
+        if !teeth::is_active(Bug::KeepTimeoutsOnElection) {
+            self.ledger.sessions.hear_all(self.last_frame_ns);
+        }
+    }
+
     /// What a leader does by itself, with each heartbeat once it may append.
     pub(crate) fn keep_house(&mut self, now: Now) {
         if !self.is_ready() || self.transfer.is_some() {
@@ -161,12 +152,10 @@ impl Core {
         for _ in 0..count {
             let slot = self.leadership.cursor % slots;
             self.leadership.cursor = slot + 1;
-            let hot = self.ledger.sessions.hot(slot as u32);
-            if hot.id == 0 || !hot.is_live {
+            let Hot { id, is_live, timeout_ns, heard_ns, .. } = *self.ledger.sessions.hot(slot);
+            if id == 0 || !is_live {
                 continue;
             }
-            let heard_ns = self.leadership.heard_ns.get(slot).copied().unwrap_or(now_ns);
-            let timeout_ns = self.ledger.sessions.cold(slot as u32).timeout_ns;
             let silent_ns = if teeth::is_active(Bug::ExpireByWallClock) {
                 now.wall_ns.saturating_sub(heard_ns)
             } else {
@@ -176,7 +165,7 @@ impl Core {
                 continue;
             }
             // Without room it is tried again when the scan comes round.
-            if self.close_session(slot as u32, CloseReason::Expired, now).is_err() || closed == CLOSES_MAX {
+            if self.close_session(id, CloseReason::Expired, now).is_err() || closed == CLOSES_MAX {
                 return;
             }
             closed += 1;

@@ -19,7 +19,6 @@ use sequencer_wire::{
 
 mod codec;
 mod groups;
-mod id_table;
 mod journal;
 mod retention;
 mod schemas;
@@ -104,15 +103,16 @@ impl Ledger {
     }
 
     #[inline]
-    pub(crate) fn record_message(&mut self, slot: u32, sequence: u64, at: Position) {
+    pub(crate) fn record_message(&mut self, slot: usize, sequence: u64, at: Position) {
+        let session = self.sessions.hot(slot).id;
         if sequence != self.sessions.hot(slot).last + 1 {
             // Only a bug gets here; undoing it needs the whole session.
-            self.keep_session(at, slot, true);
+            self.keep_session(at, session);
             self.sessions.record(slot, sequence, at);
             return self.note_oddity();
         }
         let replaced = self.sessions.record(slot, sequence, at);
-        self.journal.push(at, Before::Message { slot, replaced });
+        self.journal.push(at, Before::Message { session, replaced });
     }
 
     #[inline]
@@ -148,17 +148,14 @@ impl Ledger {
         match *body {
             Body::SessionOpen(open) => {
                 let known = self.sessions.find(source);
-                let slot = known.unwrap_or_else(|| self.sessions.next_slot());
-                self.keep_session(at, slot, known.is_some());
+                self.keep_session(at, source);
                 self.keep_group(at, open.group);
                 match known {
                     Some(slot) => {
                         self.leave_group(slot, fields.timestamp_ns);
                         self.sessions.reopen(slot, epoch, open.timeout_ns);
                     }
-                    None => {
-                        self.sessions.create(source, epoch, &open);
-                    }
+                    None => self.sessions.create(source, epoch, &open),
                 }
                 if let Some(group) = self.groups.get_mut(&open.group) {
                     group.enter(source);
@@ -169,13 +166,13 @@ impl Ledger {
                     self.note_oddity();
                     return Ok(());
                 };
-                self.keep_session(at, slot, true);
+                self.keep_session(at, source);
                 self.keep_group(at, self.sessions.hot(slot).group);
                 self.leave_group(slot, fields.timestamp_ns);
                 match close.reason {
                     CloseReason::Expired => self.sessions.expire(slot, at),
                     CloseReason::Closed | CloseReason::Evicted | CloseReason::Revoked => {
-                        self.sessions.remove(slot)
+                        self.sessions.remove(source)
                     }
                 }
             }
@@ -284,9 +281,9 @@ impl Ledger {
         }
     }
 
-    fn keep_session(&mut self, at: Position, slot: u32, is_known: bool) {
-        let session = is_known.then(|| Box::new(self.sessions.get(slot)));
-        self.journal.push(at, Before::Session { slot, next_id: self.sessions.next_id, session });
+    fn keep_session(&mut self, at: Position, id: u32) {
+        let session = self.sessions.get(id).map(Box::new);
+        self.journal.push(at, Before::Session { id, next_id: self.sessions.next_id, session });
     }
 
     fn keep_service(&mut self, at: Position, id: u32) {
@@ -307,9 +304,8 @@ impl Ledger {
         self.journal.push(at, Before::Retention(Box::new(self.retention.clone())));
     }
 
-    fn leave_group(&mut self, slot: u32, now_ns: u64) {
-        let Hot { id, group, .. } = *self.sessions.hot(slot);
-        let timeout_ns = self.sessions.cold(slot).timeout_ns;
+    fn leave_group(&mut self, slot: usize, now_ns: u64) {
+        let Hot { id, group, timeout_ns, .. } = *self.sessions.hot(slot);
         if let Some(group) = self.groups.get_mut(&group) {
             group.leave(id, now_ns, timeout_ns);
         }
@@ -339,12 +335,12 @@ impl Ledger {
 
     fn put_back(&mut self, before: Before) {
         match before {
-            Before::Message { slot, replaced } => {
-                let last = self.sessions.hot(slot).last - 1;
-                self.sessions.unrecord(slot, replaced, last);
+            Before::Message { session, replaced } => {
+                let slot = self.sessions.find(session).expect("a message was admitted from it");
+                self.sessions.unrecord(slot, replaced);
             }
-            Before::Session { slot, next_id, session } => {
-                self.sessions.restore(slot, session.map(|session| *session));
+            Before::Session { id, next_id, session } => {
+                self.sessions.restore(id, session.map(|session| *session));
                 self.sessions.next_id = next_id;
             }
             Before::Output { service, last_cause } => {
@@ -458,6 +454,11 @@ impl Ledger {
     /// Sessions kept, idle ones included.
     pub fn session_count(&self) -> usize {
         self.sessions.count()
+    }
+
+    /// About the bytes that a snapshot takes, so that encoding it does not copy it again and again.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.sessions.count() * 160 + (self.services.len() + self.groups.len()) * 256 + (64 << 10)
     }
 
     /// Frames that made no sense after those before them, in this life.

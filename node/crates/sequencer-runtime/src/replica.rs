@@ -100,6 +100,11 @@ impl<D: Disk> Replica<D> {
         self.core.check_peer(id, data)
     }
 
+    /// Prepares for a batch of requests; see [`Core::warm`].
+    pub fn warm(&self, requests: &[Request<'_>]) {
+        self.core.warm(requests);
+    }
+
     /// Takes in one request; see [`Core::request`]. What it appends leaves with the next [`Replica::turn`].
     pub fn request(&mut self, request: &Request<'_>, now: Now) -> Answer {
         self.core.request(request, now)

@@ -23,10 +23,7 @@ const AGREE_MAX: u64 = 9;
 impl Core {
     pub(super) fn admit_control(&mut self, request: &Request<'_>, now: Now) -> Ruling {
         match *request {
-            Request::Revoke { session } => {
-                let slot = self.ledger.sessions.find(session).ok_or(Refusal::UnknownSession { session })?;
-                self.close_session(slot, CloseReason::Revoked, now)
-            }
+            Request::Revoke { session } => self.close_session(session, CloseReason::Revoked, now),
             Request::Divergence { service, epoch, k, cause, report } => {
                 let head =
                     Head { sequence: k, epoch, cause, ..Head::of(FrameKind::DivergenceReport, service) };

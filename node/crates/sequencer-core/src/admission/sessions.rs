@@ -42,21 +42,22 @@ impl Core {
     ) -> Ruling {
         let session = message.session;
         let slot = self.ledger.sessions.find(session).ok_or(Refusal::UnknownSession { session })?;
-        let hot = *self.ledger.sessions.hot(slot);
-        self.check_writer(&hot, message.epoch)?;
-        let expected = hot.last + 1;
+        let hot = self.ledger.sessions.hot(slot);
+        self.check_writer(hot, message.epoch)?;
+        let (last, class) = (hot.last, hot.class);
+        let expected = last + 1;
         if message.sequence != expected {
-            if message.sequence <= hot.last {
+            if message.sequence <= last {
                 return Ok(match self.ledger.sessions.place_of(slot, message.sequence) {
                     Some(first) => Outcome::Repeat { first },
-                    None => Outcome::AlreadyAdmitted { last: hot.last },
+                    None => Outcome::AlreadyAdmitted { last },
                 });
             }
             if !teeth::is_active(Bug::ForgetWindow) {
                 return Err(Refusal::SequenceGap { session, found: message.sequence, expected });
             }
         }
-        self.check_schema(message.schema_id, message.schema_version, SchemaOwner::Class(hot.class))?;
+        self.check_schema(message.schema_id, message.schema_version, SchemaOwner::Class(class))?;
         self.check_room(payload.len(), true)?;
         let head = Head {
             kind,
@@ -69,7 +70,7 @@ impl Core {
         };
         let (at, timestamp_ns) = self.append(&head, payload, now);
         self.ledger.record_message(slot, message.sequence, at);
-        self.leadership.hear(slot, timestamp_ns);
+        self.ledger.sessions.hear(slot, timestamp_ns);
         Ok(Outcome::Admitted { at, timestamp_ns })
     }
 
@@ -121,9 +122,9 @@ impl Core {
             least = least.max(ROLE_TIMEOUT_ELECTIONS * self.config.election_timeout_ns);
         }
         check_range("timeout_ns", open.timeout_ns, least, most)?;
-        let slot = self.ledger.sessions.find_name(open.name);
+        let current = self.ledger.sessions.find_name(open.name);
+        let slot = current.and_then(|id| self.ledger.sessions.find(id));
         let hot = slot.map(|slot| *self.ledger.sessions.hot(slot));
-        let current = hot.map(|hot| hot.id);
         if let Some(found) = open.resume.filter(|found| current != Some(*found)) {
             return Err(Refusal::SessionLost { found, current });
         }
@@ -145,7 +146,7 @@ impl Core {
             unreachable!("a control frame is admitted or refused");
         };
         let slot = self.ledger.sessions.find(session).expect("it was just opened");
-        self.leadership.hear(slot, timestamp_ns);
+        self.ledger.sessions.hear(slot, timestamp_ns);
         let last_sequence = self.ledger.sessions.hot(slot).last;
         Ok(Outcome::Opened { session, epoch, last_sequence, is_resumed: hot.is_some(), at })
     }
@@ -162,10 +163,10 @@ impl Core {
     /// Makes room for a session: the one that has been idle longest goes.
     fn evict_one(&mut self, now: Now) -> Result<(), Refusal> {
         let oldest = self.ledger.sessions.oldest_idle().or_else(|| {
-            teeth::is_active(Bug::EvictActiveSession).then(|| self.ledger.sessions.in_order()[0])
+            teeth::is_active(Bug::EvictActiveSession).then(|| self.ledger.sessions.ids().next()).flatten()
         });
-        let slot = oldest.ok_or(Refusal::TooManySessions { limit: self.config.sessions_max })?;
-        self.close_session(slot, CloseReason::Evicted, now).map(|_| ())
+        let session = oldest.ok_or(Refusal::TooManySessions { limit: self.config.sessions_max })?;
+        self.close_session(session, CloseReason::Evicted, now).map(|_| ())
     }
 
     pub(super) fn admit_close(&mut self, session: u32, epoch: u32, now: Now) -> Ruling {
@@ -174,12 +175,13 @@ impl Core {
         if current != epoch {
             return Err(Refusal::StaleEpoch { session, found: epoch, current });
         }
-        self.close_session(slot, CloseReason::Closed, now)
+        self.close_session(session, CloseReason::Closed, now)
     }
 
-    pub(crate) fn close_session(&mut self, slot: u32, reason: CloseReason, now: Now) -> Ruling {
-        let Hot { id, epoch, .. } = *self.ledger.sessions.hot(slot);
-        let head = Head { epoch, ..Head::of(FrameKind::SessionClose, id) };
+    pub(crate) fn close_session(&mut self, session: u32, reason: CloseReason, now: Now) -> Ruling {
+        let slot = self.ledger.sessions.find(session).ok_or(Refusal::UnknownSession { session })?;
+        let epoch = self.ledger.sessions.hot(slot).epoch;
+        let head = Head { epoch, ..Head::of(FrameKind::SessionClose, session) };
         self.append_control(&head, &Body::SessionClose(SessionClose { reason }), false, now)
     }
 
@@ -194,7 +196,7 @@ impl Core {
             return Err(Refusal::StaleEpoch { session, found: epoch, current: hot.epoch });
         }
         let timestamp_ns = self.clock.stamp(now);
-        self.leadership.hear(slot, timestamp_ns);
+        self.ledger.sessions.hear(slot, timestamp_ns);
         Ok(Outcome::Alive)
     }
 }

@@ -133,8 +133,8 @@ fn put_ledger(writer: &mut Writer<'_>, ledger: &Ledger) {
     }
     writer.u32(ledger.sessions.next_id);
     writer.varint(ledger.sessions.count() as u64);
-    for slot in ledger.sessions.in_order() {
-        put_session(writer, ledger, slot);
+    for (hot, cold) in ledger.sessions.iter() {
+        put_session(writer, hot, cold);
     }
 }
 
@@ -177,7 +177,7 @@ fn take_snapshot(reader: &mut Reader<'_>) -> Option<Snapshot> {
             && ledger.sessions.find(session.hot.id).is_none()
             && ledger.sessions.find_name(&session.cold.name).is_none();
         is_new.then_some(())?;
-        ledger.sessions.load(session);
+        ledger.sessions.put(session);
     }
     ledger.commit(end.position);
     Some(Snapshot { end, last_timestamp_ns, terms, ledger })
@@ -328,8 +328,7 @@ fn take_service(reader: &mut Reader<'_>) -> Option<ServiceState> {
     })
 }
 
-fn put_session(writer: &mut Writer<'_>, ledger: &Ledger, slot: u32) {
-    let (hot, cold) = (ledger.sessions.hot(slot), ledger.sessions.cold(slot));
+fn put_session(writer: &mut Writer<'_>, hot: &Hot, cold: &Cold) {
     writer.u32(hot.id);
     writer.u32(hot.epoch);
     writer.varint(u64::from(hot.group));
@@ -337,12 +336,12 @@ fn put_session(writer: &mut Writer<'_>, ledger: &Ledger, slot: u32) {
     writer.u8(u8::from(hot.is_live));
     writer.varint(hot.last);
     writer.bytes(cold.name.as_bytes());
-    writer.varint(cold.timeout_ns);
+    writer.varint(hot.timeout_ns);
     writer.varint(cold.idle_since.0);
     // Positions rise with the sequence, so each is written as the distance to the one before.
     let mut before = 0;
     for sequence in window_of(hot.last) {
-        let place = ledger.sessions.window(slot)[sequence as usize % WINDOW].0;
+        let place = hot.window[sequence as usize % WINDOW].0;
         writer.varint(place.wrapping_sub(before));
         before = place;
     }
@@ -355,21 +354,18 @@ fn take_session(reader: &mut Reader<'_>) -> Option<Session> {
         group: reader.varint()?.try_into().ok()?,
         class: reader.varint()?.try_into().ok()?,
         is_live: reader.u8()? == 1,
-        last: 0,
+        last: reader.varint()?,
+        ..Hot::default()
     };
-    hot.last = reader.varint()?;
-    let cold = Cold {
-        name: reader.text()?.into(),
-        timeout_ns: reader.varint()?,
-        idle_since: Position(reader.varint()?),
-    };
-    let mut window = [Position::START; WINDOW];
+    let name = reader.text()?.into();
+    hot.timeout_ns = reader.varint()?;
+    let cold = Cold { name, idle_since: Position(reader.varint()?) };
     let mut before: u64 = 0;
     for sequence in window_of(hot.last) {
         before = before.wrapping_add(reader.varint()?);
-        window[sequence as usize % WINDOW] = Position(before);
+        hot.window[sequence as usize % WINDOW] = Position(before);
     }
-    Some(Session { hot, window, cold })
+    Some(Session { hot, cold })
 }
 
 /// The sequences in the window of a session whose last one is `last`, oldest first.

@@ -20,9 +20,9 @@ use super::sessions::Session;
 #[derive(Debug, Clone)]
 pub(crate) enum Before {
     /// The place in the window that a message took.
-    Message { slot: u32, replaced: Position },
+    Message { session: u32, replaced: Position },
     /// A session, whole; `None` if there was none.
-    Session { slot: u32, next_id: u32, session: Option<Box<Session>> },
+    Session { id: u32, next_id: u32, session: Option<Box<Session>> },
     /// The cause of the output before the one admitted.
     Output { service: u32, last_cause: Position },
     /// A service, whole.
@@ -66,6 +66,11 @@ impl Journal {
 
     pub(crate) fn forget_below(&mut self, committed: Position) {
         self.committed = self.committed.max(committed);
+        if self.entries.back().is_some_and(|entry| entry.at < committed) {
+            // Begins anew at the front of its memory, so that the part in use stays in the cache.
+            self.entries.clear();
+            return;
+        }
         while self.entries.front().is_some_and(|entry| entry.at < committed) {
             self.entries.pop_front();
         }

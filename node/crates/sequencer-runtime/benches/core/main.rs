@@ -5,6 +5,7 @@
 //! measure runs several times after a warm-up; shown are the median and the range. The peers do not exist: a leader's
 //! followers acknowledge at once, a follower's leader is a stub, and what is sent is dropped.
 
+mod admission;
 mod append;
 mod clock;
 #[path = "../../tests/common/mod.rs"]
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
     };
     let mut report = Report::new(machine, arguments.json);
     append::measure(&plan, &mut report);
+    admission::measure(&plan, &mut report);
     parts::measure(&plan, &mut report);
     follow::measure(&plan, &mut report);
     recovery::measure(&plan, &mut report);
