@@ -284,7 +284,7 @@ impl Core {
         // An id that is not known yet may have been added where this node has not read; one that was used before was removed.
         let peer = self.peer_index(from);
         let is_retired = peer.is_none() && self.is_retired(from);
-        if !addressed || is_retired {
+        if !addressed || is_retired || from == self.config.id {
             self.counters.dropped_messages += 1;
             return;
         }

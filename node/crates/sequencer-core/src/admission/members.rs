@@ -76,13 +76,15 @@ impl Core {
         Ok(rebuild(list, |member| (member.id != id).then_some(member)))
     }
 
-    /// Bytes that a member lacks of the leader's log; all of them if it has not answered lately.
+    /// Bytes that a member lacks of the leader's log; more than it may lack if it has not answered lately.
     fn lag_of(&self, id: NodeId, now: Now) -> u64 {
         let end = self.log.end().0;
-        let Some(index) = self.peer_index(id) else { return end };
+        let Some(index) = self.peer_index(id) else { return u64::MAX };
         let peer = &self.peers[index];
         let silent_ns = now.monotonic_ns.saturating_sub(peer.heard_ns);
-        if silent_ns > self.config.election_timeout_ns { end } else { end - peer.durable.0.min(end) }
+        let lag_bytes = end - peer.durable.0.min(end);
+        let is_silent = silent_ns > self.config.election_timeout_ns;
+        if is_silent { lag_bytes.max(self.config.catch_up_bytes_max.saturating_add(1)) } else { lag_bytes }
     }
 }
 

@@ -113,7 +113,10 @@ impl Image {
 
     /// What a start from this log finds, besides the hard state.
     pub(crate) fn restored(&self) -> Restored {
+        let mut ledger = sequencer_core::Ledger::new();
+        ledger.replay(&self.bytes, Position(0), Term::NONE).expect("a stored log can be replayed");
         Restored {
+            ledger,
             terms: self.terms.clone(),
             end: Position(self.len()),
             last_timestamp_ns: self.last_timestamp_ns,

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "each suite uses a part")]
 
 mod cluster;
+pub(crate) mod desk;
 mod image;
 mod node;
 

@@ -240,6 +240,9 @@ impl Node {
             Effect::ReadSnapshot { .. } => {}
             Effect::Install { last } => {
                 assert!(last.position.0 >= self.committed, "a snapshot replaces committed bytes");
+                // What lies before it is not here any more; positions stay what they are.
+                self.stored = vec![0; last.position.0 as usize];
+                self.durable = self.stored.len();
                 self.installed.push((last, self.core.installed_bytes().to_vec()));
             }
             Effect::Committed { position } => {

@@ -32,8 +32,12 @@ impl Admitting {
         let directory = plan.directory();
         let disk = FileDisk::open(directory.path()).expect("the directory is free");
         let leader = BenchLeader::new(disk, 1, Durability::Memory);
-        let mut admitting =
-            Self { leader, sessions: Vec::with_capacity(count), rng: SplitMix64::new(7), _directory: directory };
+        let mut admitting = Self {
+            leader,
+            sessions: Vec::with_capacity(count),
+            rng: SplitMix64::new(7),
+            _directory: directory,
+        };
         for number in 0..count {
             let now = admitting.leader.clock.now();
             let name = format!("session-{number}");
@@ -128,7 +132,10 @@ fn snapshot(plan: &Plan, sessions: usize) -> Vec<Sample> {
         for index in 0..sessions {
             let (session, next) = &mut admitting.sessions[index];
             let now = admitting.leader.clock.now();
-            let answer = admitting.leader.replica.request(&Request::Message(message(*session, *next, b"12345678")), now);
+            let answer = admitting
+                .leader
+                .replica
+                .request(&Request::Message(message(*session, *next, b"12345678")), now);
             assert!(answer.result.is_ok(), "{:?}", answer.result);
             *next += 1;
             if index % BATCH == 0 {

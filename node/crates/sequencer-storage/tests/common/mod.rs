@@ -4,10 +4,10 @@
 
 pub(crate) mod model;
 
-use sequencer_storage::{Durability, Options};
+use sequencer_storage::{Durability, Options, SplitMix64};
 use sequencer_wire::{
-    ClusterId, FrameFields, FrameKind, NewTerm, NodeId, Position, Term, encode_frame, encode_new_term,
-    frame_bytes,
+    ClusterId, FrameFields, FrameKind, LogEnd, NewTerm, NodeId, Position, Term, encode_frame,
+    encode_new_term, frame_bytes,
 };
 
 pub(crate) const CLUSTER: ClusterId = ClusterId([7; 16]);
@@ -37,8 +37,17 @@ pub(crate) fn new_term(at: Position, previous: Term, term: Term) -> Vec<u8> {
 }
 
 pub(crate) fn message(at: Position, term: Term, payload: &[u8]) -> Vec<u8> {
+    frame(FrameKind::Message, at, term, payload)
+}
+
+/// A frame whose kind is a change of membership; storage looks at nothing else in it.
+pub(crate) fn membership(at: Position, term: Term) -> Vec<u8> {
+    frame(FrameKind::Membership, at, term, &[6; 32])
+}
+
+fn frame(kind: FrameKind, at: Position, term: Term, payload: &[u8]) -> Vec<u8> {
     let fields = FrameFields {
-        kind: FrameKind::Message,
+        kind,
         flags: 0,
         source_id: 5,
         source_sequence: at.0,
@@ -69,4 +78,10 @@ pub(crate) fn messages(
         bytes.extend_from_slice(&frame);
     }
     bytes
+}
+
+/// What a snapshot at `end` holds: the same for the same end, something else for any other.
+pub(crate) fn snapshot_bytes(end: LogEnd) -> Vec<u8> {
+    let mut rng = SplitMix64::new(end.position.0 ^ (end.term.0 << 48));
+    (0..rng.below(1500)).map(|_| rng.next_u64() as u8).collect()
 }
