@@ -2,7 +2,8 @@
 //!
 //! 1. Whatever a session sends, and every sign of life, is noted with the log's time. A new leader notes its own start for all.
 //! 2. With each heartbeat a part of the sessions is looked through; those not heard for their time-out are closed by a frame.
-//! 3. A vacant role is granted to the session of the group that has been open longest, once the last holder's time-out has passed.
+//! 3. A vacant role is granted to the session of the group that has been open longest, once the last holder's time-out has passed: since
+//!    the role became vacant, and since this leader started.
 //! 4. When a service asks for ticks and the log has been silent for that long, a tick is appended.
 //!
 //! Nothing here is in the log, so nothing here may decide what a frame means: it only decides which frames a leader appends.
@@ -15,7 +16,7 @@ use sequencer_wire::{Body, CloseReason, FrameKind, RoleGranted};
 use crate::admission::Head;
 use crate::core::Core;
 use crate::event::Now;
-use crate::ledger::Hot;
+use crate::ledger::{Group, Hot};
 
 /// Outputs ahead of the last admitted for which votes are kept.
 pub(crate) const VOTES_AHEAD_MAX: u64 = 64;
@@ -32,6 +33,8 @@ const CLOSES_MAX: usize = 64;
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Leadership {
+    /// Log time at which this leadership started.
+    started_ns: u64,
     /// Where the scan for time-outs goes on.
     cursor: usize,
     /// Votes on outputs that are not admitted yet, by service, epoch and k.
@@ -65,7 +68,8 @@ impl Tally {
 
 impl Leadership {
     /// Forgets what an earlier leadership knew.
-    fn start(&mut self) {
+    fn start(&mut self, now_ns: u64) {
+        self.started_ns = now_ns;
         self.votes.clear();
         self.kept_bytes = 0;
         self.cursor = 0;
@@ -124,7 +128,7 @@ impl Leadership {
 impl Core {
     /// Starts a leadership: every session has its whole time-out before it.
     pub(crate) fn start_leadership(&mut self) {
-        self.leadership.start();
+        self.leadership.start(self.last_frame_ns);
         if !teeth::is_active(Bug::KeepTimeoutsOnElection) {
             self.ledger.sessions.hear_all(self.last_frame_ns);
         }
@@ -174,12 +178,17 @@ impl Core {
 
     fn grant_roles(&mut self, now: Now) {
         let now_ns = self.clock.stamp(now);
-        let is_due = |vacant_until_ns: u64| now_ns >= vacant_until_ns || teeth::is_active(Bug::GrantTooEarly);
+        // Log time may have leapt when this leader took over, and the last holder has not felt it.
+        let started_ns = self.leadership.started_ns;
+        let is_due = |group: &Group| {
+            let rests_until_ns = group.vacant_until_ns.max(started_ns.saturating_add(group.rest_ns));
+            now_ns >= rests_until_ns || teeth::is_active(Bug::GrantTooEarly)
+        };
         let vacant: Vec<(u32, u32, u32)> = self
             .ledger
             .groups
             .iter()
-            .filter(|(_, group)| group.holder.is_none() && is_due(group.vacant_until_ns))
+            .filter(|(_, group)| group.holder.is_none() && is_due(group))
             .filter_map(|(id, group)| Some((*id, group.epoch, *group.sessions.first()?)))
             .collect();
         for (group, epoch, session) in vacant {

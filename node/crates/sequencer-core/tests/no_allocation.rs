@@ -8,9 +8,10 @@ mod kit;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use kit::desk::{open, output};
 use kit::{CLUSTER, Image, Node, at, at_ns, config, message};
-use sequencer_core::{Config, Core, Effect, Effects, Event, Now, Outgoing, Restored};
-use sequencer_wire::{Envelope, NodeId, PeerMessage, Position, Term};
+use sequencer_core::{Config, Core, Effect, Effects, Event, Now, Outcome, Outgoing, Request, Restored};
+use sequencer_wire::{Envelope, NodeId, PeerMessage, Position, Service, Term};
 
 thread_local! {
     // Counted for each thread, because the harness allocates in others.
@@ -64,17 +65,49 @@ struct Trio {
     followers: [Core; 2],
     effects: Effects,
     answers: Effects,
+    /// Messages of session 1 and outputs of service 7 so far; 0 until both are there.
+    sequence: u64,
 }
 
 impl Trio {
+    /// A session and a service, whose frames the rounds from here on hold.
+    fn begin(&mut self, now: Now) {
+        let opened = self.leader.request(&Request::Open(open("session")), now);
+        assert!(opened.result.is_ok(), "{opened:?}");
+        let service = Service { version: 1, hold_bytes_max: 1 << 40, tick_ns: 0, agree: 1, name: "service" };
+        let registered = self.leader.request(&Request::RegisterService { id: 7, service }, now);
+        assert!(registered.result.is_ok(), "{registered:?}");
+        self.round(now, 0);
+        self.sequence = 1;
+    }
+
+    /// One frame of each hot kind.
+    fn admit(&mut self, now: Now) {
+        let Self { leader, sequence, .. } = self;
+        leader.propose(&message(&[7; 288]), now).expect("there is room");
+        if *sequence > 0 {
+            let cause = Position(leader.status().commit.0 - 8);
+            let hot = [
+                Request::Message(kit::desk::message(1, 1, *sequence)),
+                Request::Output(output(7, 1, *sequence, cause)),
+            ];
+            leader.warm(&hot);
+            for request in &hot {
+                let answer = leader.request(request, now);
+                assert!(matches!(answer.result, Ok(Outcome::Admitted { .. })), "{answer:?}");
+            }
+            *sequence += 1;
+        }
+    }
+
     /// One turn of the leader's loop, in which the followers answer at once.
     fn round(&mut self, now: Now, messages: usize) {
-        let Self { leader, followers, effects, answers } = self;
+        for _ in 0..messages {
+            self.admit(now);
+        }
+        let Self { leader, followers, effects, answers, .. } = self;
         effects.clear();
         answers.clear();
-        for _ in 0..messages {
-            leader.propose(&message(&[7; 288]), now).expect("there is room");
-        }
         if now.monotonic_ns >= leader.next_deadline_ns() {
             leader.step(Event::Tick, now, effects);
         }
@@ -140,10 +173,12 @@ fn a_round_of_the_steady_state_allocates_nothing_on_either_side() {
         followers: [follower(2), follower(3)],
         effects: Effects::new(),
         answers: Effects::new(),
+        sequence: 0,
     };
     // The first append was lost; a heartbeat repeats it.
     trio.round(at_ns(trio.leader.next_deadline_ns()), 0);
     assert_eq!(trio.leader.status().commit, Position(first));
+    trio.begin(at(650));
     // One pass through the log buffer, so that its blocks are all in use.
     let mut now_ms = 700;
     for _ in 0..100 {

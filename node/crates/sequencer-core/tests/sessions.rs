@@ -185,3 +185,34 @@ fn a_role_goes_round_by_frames_and_rests_in_between() {
     assert_eq!((group.holder, group.epoch), (Some(2), 2), "the one that has been open longest is next");
     desk.send(2, 2, 1);
 }
+
+/// Found by simulation: the clock of the next leader was ahead, so the role's rest was over the moment it took over, and two gateways
+/// acted at once.
+#[test]
+fn a_role_rests_from_the_start_of_a_new_leader_too() {
+    let mut desk = Desk::new();
+    let gateway = Request::Open(Open { group: 3, timeout_ns: 2_000_000_000, ..open("a") });
+    desk.get(gateway).expect("it opens");
+    desk.wait(100);
+    desk.get(gateway).expect("it opens again, and the role is vacant");
+    // The wall clock leaps by an hour, and the node leads again in another term.
+    let now_ns = kit::at(desk.now_ms).monotonic_ns;
+    let ahead =
+        |ns: u64| sequencer_core::Now { monotonic_ns: ns, wall_ns: kit::WALL_NS + ns + 3_600_000_000_000 };
+    desk.node.restart(5, ahead(now_ns));
+    let due_ns = desk.node.core.next_deadline_ns();
+    desk.node.step(sequencer_core::Event::Tick, ahead(due_ns));
+    desk.node.sync(ahead(due_ns));
+    let holder_at = |desk: &mut Desk, from_ns: u64, to_ns: u64| {
+        for step in 1..=40 {
+            let now = ahead(due_ns + from_ns + (to_ns - from_ns) * step / 40);
+            desk.node.step(sequencer_core::Event::Tick, now);
+            desk.node.core.request(&Request::KeepAlive { session: 1, epoch: 2 }, now);
+            desk.node.flush(now);
+            desk.node.sync(now);
+        }
+        desk.node.core.ledger().group(3).expect("it has a session").holder
+    };
+    assert_eq!(holder_at(&mut desk, 0, 1_700_000_000), None);
+    assert_eq!(holder_at(&mut desk, 1_700_000_000, 2_400_000_000), Some(1));
+}

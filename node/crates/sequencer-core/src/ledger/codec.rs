@@ -121,6 +121,7 @@ fn put_ledger(writer: &mut Writer<'_>, ledger: &Ledger) {
         writer.u32(group.epoch);
         writer.u32(group.holder.unwrap_or(0));
         writer.u64(group.vacant_until_ns);
+        writer.u64(group.rest_ns);
         writer.varint(group.sessions.len() as u64);
         for session in &group.sessions {
             writer.u32(*session);
@@ -156,13 +157,14 @@ fn take_snapshot(reader: &mut Reader<'_>) -> Option<Snapshot> {
         let is_new = id <= SCHEMA_ID_MAX && ledger.schemas.set(id, Some((owner, version))).is_none();
         is_new.then_some(())?;
     }
-    for _ in 0..reader.count(20)? {
+    for _ in 0..reader.count(29)? {
         let id = reader.u32()?;
-        let (epoch, holder, vacant_until_ns) = (reader.u32()?, reader.u32()?, reader.u64()?);
+        let (epoch, holder) = (reader.u32()?, reader.u32()?);
+        let (vacant_until_ns, rest_ns) = (reader.u64()?, reader.u64()?);
         let count = reader.count(4).filter(|count| *count <= GROUP_SESSIONS_MAX)?;
         let sessions = (0..count).map(|_| reader.u32()).collect::<Option<Vec<u32>>>()?;
         let holder = (holder != 0).then_some(holder);
-        ledger.groups.insert(id, Group { epoch, holder, vacant_until_ns, sessions });
+        ledger.groups.insert(id, Group { epoch, holder, vacant_until_ns, rest_ns, sessions });
     }
     for _ in 0..reader.count(64)? {
         let id = reader.u32()?;

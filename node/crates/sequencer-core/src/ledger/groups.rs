@@ -12,6 +12,8 @@ pub struct Group {
     pub holder: Option<u32>,
     /// Log time before which the role is not granted again.
     pub vacant_until_ns: u64,
+    /// The last holder's time-out. Log time may leap when the leader changes, so each leader waits that long from its own start too.
+    pub rest_ns: u64,
     /// Live sessions, the longest open first.
     pub sessions: Vec<u32>,
 }
@@ -29,6 +31,7 @@ impl Group {
         if self.holder == Some(session) {
             self.holder = None;
             self.vacant_until_ns = now_ns.saturating_add(timeout_ns);
+            self.rest_ns = timeout_ns;
         }
     }
 }
