@@ -76,7 +76,15 @@ impl Core {
         if let Err(refusal) = &result {
             *self.refusals.entry(refusal.kind()).or_default() += 1;
         }
-        Answer { result, after, term: self.term }
+        let round = match &result {
+            // Stays true, or is mended by what the caller does next.
+            Ok(Outcome::Voted { .. } | Outcome::Admitted { .. } | Outcome::Opened { .. })
+            | Ok(Outcome::Repeat { .. } | Outcome::AlreadyAdmitted { .. })
+            | Err(Refusal::SequenceGap { .. } | Refusal::OutputGap { .. }) => 0,
+            Err(_) if after == Position(0) => 0,
+            Ok(Outcome::Alive) | Err(_) => self.round + 1,
+        };
+        Answer { result, after, round, term: self.term }
     }
 
     /// Brings what a batch of requests needs nearer to the processor, before they are made one by one. Changes nothing. With many

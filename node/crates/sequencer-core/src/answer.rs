@@ -1,6 +1,6 @@
 //! What a leader says to a request, and when it may be told.
 
-use sequencer_wire::{Position, Term};
+use sequencer_wire::{Position, Term, VOTERS_MAX};
 
 use crate::core::Core;
 use crate::refusal::Refusal;
@@ -57,6 +57,9 @@ pub struct Answer {
     pub result: Result<Outcome, Refusal>,
     /// It may be told once the leader of `term` has committed up to here.
     pub after: Position,
+    /// It may be told once a majority has answered this round of heartbeats, which began after the request; 0 for answers that stay
+    /// true whoever leads. A leader that does not know yet that it was deposed could otherwise say of a session that it does not exist.
+    pub round: u64,
     /// The term in which it was given.
     pub term: Term,
 }
@@ -73,13 +76,28 @@ pub enum Telling {
 }
 
 impl Core {
+    /// The newest round of heartbeats that a majority has answered: when it began, nobody else led.
+    fn confirmed_round(&self) -> u64 {
+        let mut rounds = [0; VOTERS_MAX];
+        for (slot, id) in rounds.iter_mut().zip(self.voters.as_slice()) {
+            *slot = if *id == self.config.id {
+                u64::MAX
+            } else {
+                self.peer_index(*id).map_or(0, |index| self.peers[index].round)
+            };
+        }
+        let rounds = &mut rounds[..self.voters.as_slice().len()];
+        rounds.sort_unstable();
+        rounds.len().checked_sub(self.majority()).map_or(0, |index| rounds[index])
+    }
+
     /// Whether `answer` may be told to whoever asked.
     pub fn telling(&self, answer: &Answer) -> Telling {
-        if self.commit >= answer.after && answer.after == Position(0) {
+        if answer.after == Position(0) && answer.round == 0 {
             Telling::Now
         } else if self.role != Role::Leader || self.term != answer.term {
             Telling::Void
-        } else if self.commit >= answer.after {
+        } else if self.commit >= answer.after && self.confirmed_round() >= answer.round {
             Telling::Now
         } else {
             Telling::Wait

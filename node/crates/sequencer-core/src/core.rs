@@ -324,8 +324,9 @@ impl Core {
         effects: &mut Effects,
     ) {
         match *message {
-            PeerMessage::SnapshotReceived { position, offset, .. } => {
+            PeerMessage::SnapshotReceived { position, offset, round } => {
                 self.adopt_higher_term(term, now, effects);
+                self.note_round(peer, term, round);
                 self.on_snapshot_received(peer, term, position, offset, now, effects);
             }
             PeerMessage::PreVoteResponse { granted } => {
@@ -334,19 +335,29 @@ impl Core {
             PeerMessage::VoteResponse { granted, wall_ns } => {
                 self.on_vote_response(peer, term, granted, wall_ns, now, effects);
             }
-            PeerMessage::AppendAccepted { matched, durable, low_space, .. } => {
+            PeerMessage::AppendAccepted { matched, durable, low_space, round } => {
                 self.peers[peer].low_space = low_space;
                 self.adopt_higher_term(term, now, effects);
+                self.note_round(peer, term, round);
                 self.on_append_accepted(peer, term, matched, durable, now, effects);
             }
             PeerMessage::AppendRejected { previous, end, round, ref terms } => {
                 self.adopt_higher_term(term, now, effects);
+                self.note_round(peer, term, round);
                 self.on_append_rejected(peer, term, previous, end, round, terms, now, effects);
             }
             PeerMessage::StatusResponse { nonce, health, last } => {
                 self.on_status_response(peer, term, nonce, health, last, now, effects);
             }
             _ => unreachable!("requests are taken in by the caller"),
+        }
+    }
+
+    /// A member has answered a round of heartbeats of this leadership.
+    fn note_round(&mut self, peer: usize, term: Term, round: u64) {
+        // No answer can be to a round that has not begun.
+        if self.role == Role::Leader && term == self.term && round <= self.round {
+            self.peers[peer].round = self.peers[peer].round.max(round);
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Peer {
     pub(crate) data: [u8; 16],
     /// Its disk has reached its reserve.
     pub(crate) low_space: bool,
+    /// Newest round of this leadership that it has answered.
+    pub(crate) round: u64,
     /// It granted the vote or pre-vote of the current campaign.
     pub(crate) granted: bool,
     /// Its wall clock when it granted its vote.
@@ -72,6 +74,7 @@ impl Peer {
             is_voter: true,
             data: [0; 16],
             low_space: false,
+            round: 0,
             granted: false,
             wall_ns: 0,
             flow: Flow::Probe,

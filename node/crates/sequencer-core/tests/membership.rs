@@ -207,3 +207,32 @@ fn a_snapshot_that_is_damaged_or_of_another_end_is_not_installed() {
         assert!(asks_again, "the leader begins anew");
     }
 }
+
+/// Why some answers wait for a heartbeat: a leader that does not know yet that it was deposed must not say that a session is gone.
+#[test]
+fn what_may_be_untrue_under_another_leader_waits_for_a_majority() {
+    let mut cluster = Cluster::new(3);
+    cluster.elect(1);
+    cluster.settle();
+    let ask = |cluster: &mut Cluster| {
+        let now = cluster.now;
+        cluster.node(1).core.request(&Request::KeepAlive { session: 9, epoch: 1 }, now)
+    };
+    let telling = |cluster: &Cluster, answer| cluster.nodes[0].core.telling(&answer);
+    let confirmed = ask(&mut cluster);
+    assert_eq!(confirmed.result, Err(Refusal::UnknownSession { session: 9 }));
+    assert_eq!(telling(&cluster, confirmed), sequencer_core::Telling::Wait);
+    cluster.heartbeat(1);
+    cluster.settle();
+    assert_eq!(telling(&cluster, confirmed), sequencer_core::Telling::Now);
+    // Cut off, it may have been deposed: nobody answers its heartbeats, and it never says so.
+    cluster.isolate(&[1]);
+    let unconfirmed = ask(&mut cluster);
+    cluster.heartbeat(1);
+    cluster.settle();
+    assert_eq!(telling(&cluster, unconfirmed), sequencer_core::Telling::Wait);
+    cluster.advance_ns(2 * kit::TIMEOUT_NS);
+    cluster.tick(1);
+    assert_eq!(cluster.status(1).role, Role::Follower);
+    assert_eq!(telling(&cluster, unconfirmed), sequencer_core::Telling::Void);
+}

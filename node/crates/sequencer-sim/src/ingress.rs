@@ -78,11 +78,28 @@ impl World {
         }
         self.stats.hit("requests sent");
         let copies = if self.rng.below(50) == 0 { 2 } else { 1 };
+        // While two believe that they lead, a request often reaches the one that is wrong as well.
+        if let Some(other) = self.deposed_leader(node).filter(|_| self.rng.coin())
+            && let Some(delay) = self.client_delay()
+        {
+            self.stats.hit("requests to a leader that was deposed");
+            self.schedule(delay, Action::Ask { actor, node: other, tag, asked: Box::new(asked.clone()) });
+        }
         for _ in 0..copies {
             if let Some(delay) = self.client_delay() {
                 self.schedule(delay, Action::Ask { actor, node, tag, asked: Box::new(asked.clone()) });
             }
         }
+    }
+
+    /// Another node than `node` that believes that it leads.
+    fn deposed_leader(&self, node: usize) -> Option<usize> {
+        let leads = |other: &usize| {
+            let replica = self.nodes[*other].replica.as_ref();
+            *other != node && replica.is_some_and(|replica| replica.status().role == Role::Leader)
+        };
+        let is_one = self.nodes.get(node)?.replica.as_ref()?.status().role == Role::Leader;
+        (0..self.nodes.len()).find(leads).filter(|_| is_one)
     }
 
     /// How long a request or a reply is under way; `None` when it gets lost.

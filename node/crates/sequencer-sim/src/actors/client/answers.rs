@@ -55,7 +55,7 @@ impl Client {
             }
             Refusal::SequenceGap { expected, .. } => self.window.go_back(expected, view.now_ns),
             Refusal::StaleEpoch { .. } | Refusal::SessionExpired { .. } => self.reopen(),
-            Refusal::UnknownSession { .. } | Refusal::SessionLost { .. } => self.give_up(view),
+            Refusal::UnknownSession { .. } | Refusal::SessionLost { .. } => self.believe_gone(view),
             Refusal::NameTaken { .. } => {
                 self.renamed += 1;
                 self.give_up(view);

@@ -5,7 +5,7 @@ use sequencer_wire::{Body, Frames};
 use super::nonsense::Nonsense;
 use super::profile::Mishap;
 use super::{Client, PROBE, Probe, Session, Twin, UNHEARD, Window};
-use crate::actors::{Asked, View};
+use crate::actors::{Asked, Told, View};
 
 impl Client {
     /// What was asked before has no meaning any more. `session` is the new life's, 0 for none yet.
@@ -24,13 +24,18 @@ impl Client {
 
     /// The session is gone for good. What was not acknowledged is never sent as something new.
     pub(super) fn give_up(&mut self, view: &mut View<'_>) {
-        if self.session.is_some_and(|session| !is_gone(session, view)) {
-            // Said by a leader that has lost its place and lacks the open, or by one that is wrong.
-            view.stats.hit("sessions said to be gone that the log holds");
-        }
         view.stats.add("messages whose fate is unknown", self.window.forget());
         self.resume = None;
         self.reopen();
+    }
+
+    /// The session is said to be gone; the log must say so too.
+    pub(super) fn believe_gone(&mut self, view: &mut View<'_>) {
+        if let Some(session) = self.session.filter(|session| !is_gone(*session, view)) {
+            let got = format!("session {} is gone, and the log holds it", session.id);
+            view.told.push(Told::WrongRefusal { expected: "what the log says", got });
+        }
+        self.give_up(view);
     }
 
     pub(super) fn suffer(&mut self, mishap: Mishap, session: Session, view: &mut View<'_>) {
