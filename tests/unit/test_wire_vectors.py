@@ -7,6 +7,7 @@ reason named; the native decoder agrees, with the exception that fits the reason
 from pathlib import Path
 from typing import Any
 
+import body_twin
 import msgspec
 import peer_twin
 import pytest
@@ -127,11 +128,41 @@ class Messages(msgspec.Struct, forbid_unknown_fields=True):
     bad: list[BadMessage]
 
 
+class GoodBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The payload of a frame, and its fields by name."""
+
+    name: str
+    kind: int
+    kind_name: str
+    hex: str
+    decoded: dict[str, Any]
+
+
+class BadBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A payload that is no body of its kind, and why."""
+
+    name: str
+    kind: int
+    kind_name: str
+    hex: str
+    error: str
+    facts: dict[str, int | str]
+
+
+class Bodies(msgspec.Struct, forbid_unknown_fields=True):
+    """The file bodies.json."""
+
+    about: str
+    good: list[GoodBody]
+    bad: list[BadBody]
+
+
 FRAMES = msgspec.json.decode((DATA / "frames.json").read_bytes(), type=Frames)
 MESSAGES = msgspec.json.decode((DATA / "peer.json").read_bytes(), type=Messages)
+BODIES = msgspec.json.decode((DATA / "bodies.json").read_bytes(), type=Bodies)
 
 
-def case_name(case: GoodFrame | BadFrame | GoodMessage | BadMessage) -> str:
+def case_name(case: GoodFrame | BadFrame | GoodMessage | BadMessage | GoodBody | BadBody) -> str:
     """Name a case as its file does."""
     return case.name
 
@@ -229,3 +260,21 @@ def test_every_kind_of_peer_message_has_a_vector() -> None:
 def test_bad_peer_messages_by_the_twin(case: BadMessage) -> None:
     with pytest.raises(peer_twin.PeerTwinError, match=f"^{case.error}$"):
         peer_twin.decode(bytes.fromhex(case.hex), bytes.fromhex(case.cluster))
+
+
+@pytest.mark.parametrize("case", BODIES.good, ids=case_name)
+def test_good_bodies_by_the_twin(case: GoodBody) -> None:
+    assert body_twin.decode(case.kind, bytes.fromhex(case.hex)) == case.decoded
+
+
+@pytest.mark.parametrize("case", BODIES.bad, ids=case_name)
+def test_bad_bodies_by_the_twin(case: BadBody) -> None:
+    with pytest.raises(body_twin.BodyTwinError) as caught:
+        body_twin.decode(case.kind, bytes.fromhex(case.hex))
+    assert (caught.value.error, caught.value.facts) == (case.error, case.facts)
+
+
+def test_every_kind_of_frame_has_a_body() -> None:
+    names = {case.kind: case.kind_name for case in BODIES.good}
+    assert names == {kind: name for kind, (name, _, _) in body_twin.BODIES.items()}
+    assert names == {kind.value: kind.name.lower() for kind in FrameKind}

@@ -57,5 +57,6 @@ class FrameKind(IntEnum):
     ROLLBACK = 20
     """The version before answers again, every cause from here on."""
     CLUSTER_VERSION = 21
-    RETENTION = 22
     """The features that every member may use from here on."""
+    RETENTION = 22
+    """What holds the trim floor back: the archive's position, a pin, or its removal."""

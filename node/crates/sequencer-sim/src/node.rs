@@ -10,6 +10,8 @@ use crate::profile::{ELECTION_TIMEOUT_NS, HEARTBEAT_NS, MS, Profile};
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(*b"simulatedcluster");
 pub(crate) const SEGMENT_BYTES: u64 = 16 << 10;
+/// A segment and a snapshot still fit below it, so a full disk is sometimes met by the reserve and sometimes for good.
+const RESERVE_BYTES: u64 = 24 << 10;
 
 /// Why a node does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,7 @@ impl SimNode {
             segment_bytes: SEGMENT_BYTES,
             durability: profile.durability,
             boot_id: [0; 16],
-            reserve_bytes: 0,
+            reserve_bytes: RESERVE_BYTES,
         };
         let mut disk = SimDisk::new(rng.next_u64());
         Log::format(&mut disk, &storage, data).expect("an empty disk without faults can be formatted");

@@ -8,29 +8,16 @@ mod support;
 
 use proptest::prelude::*;
 use sequencer_wire::{
-    BODY_BYTES_MAX, Body, BodyError, CloseReason, Diverged, Divergence, FrameKind, Member, MemberRole,
-    Members, Membership, NodeId, Position, Progress, Promote, Query, Retention, RoleGranted, Rollback,
-    Schema, SchemaOwner, Service, SessionClose, SessionOpen, SnapshotMarker, SnapshotStep, TrimFloor,
+    BODY_BYTES_MAX, Body, BodyError, CloseReason, Diverged, Divergence, FrameFields, FrameKind, Membership,
+    NodeId, Position, Progress, Promote, Query, Retention, RoleGranted, Rollback, Schema, SchemaOwner,
+    Service, SessionClose, SessionOpen, SnapshotMarker, SnapshotStep, Term, TrimFloor, decode_frame,
 };
+use support::body_examples::{encoded, members};
+use support::build::{self, message_fields};
 use support::properties::config;
-
-fn encoded(body: &Body<'_>) -> Vec<u8> {
-    let mut bytes = vec![0xEE; body.payload_bytes()];
-    body.encode(&mut bytes);
-    bytes
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn members(count: u32, voters: u32) -> Members {
-    let mut members = Members::new();
-    for id in 1..=count {
-        let role = if id <= voters { MemberRole::Voter } else { MemberRole::Learner };
-        members.push(Member { id: NodeId(id * 2), role, data: [id as u8; 16] });
-    }
-    members
 }
 
 /// One body of each kind with a layout of its own, and its bytes.
@@ -149,6 +136,28 @@ fn values_without_a_meaning_are_named() {
             (other, _) => panic!("{kind} with {byte} at {at}: {other:?}, expected {field:?}"),
         }
     }
+}
+
+#[test]
+fn a_body_of_a_new_term_tells_reserved_bytes_from_a_wrong_size() {
+    let kind = FrameKind::NewTerm;
+    let error = Body::decode(kind, &[0; 23]);
+    assert_eq!(error, Err(BodyError::Length { kind, expected: 24, found: 23 }));
+    let mut bytes = [0; 24];
+    bytes[23] = 1;
+    assert_eq!(Body::decode(kind, &bytes), Err(BodyError::Reserved { kind, at: 20 }));
+}
+
+#[test]
+fn a_frame_gives_its_body() {
+    let fields = FrameFields { kind: FrameKind::TrimFloor, ..message_fields() };
+    let bytes = build::frame(72, 1, &fields, &72_u64.to_le_bytes());
+    let frame = decode_frame(&bytes, Position(72), Term(1)).expect("a good frame");
+    assert_eq!(frame.body(), Ok(Body::TrimFloor(TrimFloor { floor: Position(72) })));
+    let bytes = build::frame(72, 1, &fields, b"floor");
+    let frame = decode_frame(&bytes, Position(72), Term(1)).expect("the frame itself is sound");
+    let length = BodyError::Length { kind: FrameKind::TrimFloor, expected: 8, found: 5 };
+    assert_eq!(frame.body(), Err(length));
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use sequencer_wire::{
-    Frames, NewTerm, NodeId, Position, Term, TermTable, decode_frame, decode_peer, encode_frame,
+    Body, Frames, NewTerm, NodeId, Position, Term, TermTable, decode_frame, decode_peer, encode_frame,
     encode_new_term, encode_peer, frame_bytes,
 };
+use support::body_examples;
 use support::build::{self, CLUSTER, envelope, message_fields};
 
 thread_local! {
@@ -94,7 +95,7 @@ fn peer_messages_are_written_into_room_and_read_without_allocating() {
     let mut buffer = Vec::with_capacity(1 << 16);
     let (steps, frames) = ([(1, 1); 32], [3; 336]);
     let count = allocations(|| {
-        for kind in 0..10 {
+        for kind in 0..12 {
             encode_peer(&mut buffer, &envelope(1, 2, 3), &build::peer(kind, [1, 2, 3, 4], &steps, &frames));
         }
         let mut rest = &buffer[..];
@@ -102,6 +103,21 @@ fn peer_messages_are_written_into_room_and_read_without_allocating() {
             rest = &rest[taken..];
         }
         assert!(rest.is_empty());
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn bodies_are_written_and_read_without_allocating() {
+    let (good, mut buffer) = (body_examples::good(), [0; 1024]);
+    let count = allocations(|| {
+        for (_, body) in &good {
+            let bytes = &mut buffer[..body.payload_bytes()];
+            body.encode(bytes);
+            assert_eq!(Body::decode(body.kind(), bytes).as_ref(), Ok(body));
+            let end = bytes.len().saturating_sub(1);
+            std::hint::black_box(Body::decode(body.kind(), &bytes[..end]).is_err());
+        }
     });
     assert_eq!(count, 0);
 }

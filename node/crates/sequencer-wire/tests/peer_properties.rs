@@ -7,12 +7,12 @@ mod support;
 use proptest::prelude::*;
 use sequencer_wire::{
     APPEND_FRAMES_BYTES_MAX, ClusterId, ENVELOPE_BYTES, Frames, LogEnd, NodeId, PEER_MESSAGE_BYTES_MAX,
-    PeerMessage, Position, TERM_STARTS_MAX, Term, WireError, decode_peer, encode_append_header, encode_peer,
-    peek_peer_length,
+    PeerMessage, Position, SNAPSHOT_CHUNK_BYTES_MAX, TERM_STARTS_MAX, Term, WireError, decode_peer,
+    encode_append_header, encode_peer, peek_peer_length,
 };
 use support::build::{self, CLUSTER, LogItem, envelope};
 use support::properties::{config, config_for_slow};
-use support::twin_peer;
+use support::{mutate, twin_peer};
 
 /// The parts that `build::peer` makes a message of.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ impl Parts {
 
 prop_compose! {
     fn any_parts()(
-        kind in 0..10_u8,
+        kind in 0..12_u8,
         numbers: [u64; 4],
         steps in proptest::collection::vec(any::<(u16, u16)>(), 0..=TERM_STARTS_MAX),
         frames in proptest::collection::vec(any::<u8>(), 0..300),
@@ -146,6 +146,43 @@ fn the_largest_append_is_read_and_a_larger_one_is_not() {
     let refused =
         WireError::PeerLengthOutOfRange { length, min: ENVELOPE_BYTES, max: PEER_MESSAGE_BYTES_MAX };
     assert_eq!(decode_peer(&bytes, CLUSTER), Err(refused));
+}
+
+#[test]
+fn the_largest_piece_of_a_snapshot_is_read_and_a_larger_one_is_not() {
+    let piece = vec![7; SNAPSHOT_CHUNK_BYTES_MAX];
+    let offset = u64::MAX - piece.len() as u64;
+    let (last, total_bytes) = (LogEnd::default(), u64::MAX);
+    let message = PeerMessage::SnapshotChunk { last, total_bytes, offset, round: 0, bytes: &piece };
+    let mut bytes = build::peer_bytes(&envelope(1, 2, 3), &message);
+    assert_eq!(decode_peer(&bytes, CLUSTER).map(|(_, message, _)| message), Ok(message));
+
+    // Within the snapshot, and longer than a piece may be.
+    bytes.push(7);
+    let length = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    bytes[72..80].copy_from_slice(&0_u64.to_le_bytes());
+    mutate::reseal_peer(&mut bytes);
+    let more = SNAPSHOT_CHUNK_BYTES_MAX + 1;
+    let refused = WireError::PeerChunkOutOfRange { offset: 0, bytes: more, total_bytes };
+    assert_eq!(decode_peer(&bytes, CLUSTER), Err(refused));
+
+    // As long as it may be, and past the last 64-bit offset.
+    bytes.pop();
+    bytes[..4].copy_from_slice(&(length - 1).to_le_bytes());
+    bytes[72..80].copy_from_slice(&(offset + 1).to_le_bytes());
+    mutate::reseal_peer(&mut bytes);
+    let (offset, bytes_max) = (offset + 1, SNAPSHOT_CHUNK_BYTES_MAX);
+    let refused = WireError::PeerChunkOutOfRange { offset, bytes: bytes_max, total_bytes };
+    assert_eq!(decode_peer(&bytes, CLUSTER), Err(refused));
+}
+
+#[test]
+#[should_panic(expected = "lies outside of it")]
+fn a_piece_outside_of_its_snapshot_is_not_written() {
+    let last = LogEnd::default();
+    let message = PeerMessage::SnapshotChunk { last, total_bytes: 4, offset: 0, round: 0, bytes: b"bytes" };
+    build::peer_bytes(&envelope(1, 2, 3), &message);
 }
 
 #[test]

@@ -84,6 +84,20 @@ proptest! {
     }
 
     #[test]
+    fn a_table_in_two_pieces_is_spliced_to_the_whole(
+        (starts, log_end) in any_log(),
+        at in any::<prop::sample::Index>(),
+        overlap in 0..100_u64,
+    ) {
+        let at = at.index(log_end as usize / 8 + 1) as u64 * 8;
+        // A stored log may begin below the snapshot that it is spliced to, and the snapshot may know terms above.
+        let below: Vec<_> = starts.iter().copied().filter(|entry| entry.start.0 < at + overlap).collect();
+        let rest: Vec<_> = starts.iter().copied().filter(|entry| entry.start.0 + overlap >= at).collect();
+        let spliced = TermTable::splice(&table(&below), Position(at), &table(&rest));
+        prop_assert_eq!(spliced, table(&starts));
+    }
+
+    #[test]
     fn a_suffix_is_the_last_entries(
         (starts, log_end) in any_log(),
         max in 0..60_usize,
@@ -117,6 +131,24 @@ fn two_terms_do_not_start_at_one_position() {
 #[should_panic(expected = "does not follow")]
 fn no_term_is_zero() {
     TermStarts::new().push(TermStart::default());
+}
+
+#[test]
+#[should_panic(expected = "does not follow")]
+fn tables_of_two_histories_are_not_spliced() {
+    let start = |term, start| TermStart { term: Term(term), start: Position(start) };
+    let (below, rest) = (table(&[start(1, 0), start(5, 80)]), table(&[start(4, 160)]));
+    let _ = TermTable::splice(&below, Position(120), &rest);
+}
+
+#[test]
+fn a_splice_takes_what_starts_below_from_one_and_what_starts_at_or_past_from_the_other() {
+    let start = |term, start| TermStart { term: Term(term), start: Position(start) };
+    let below = table(&[start(1, 0), start(2, 80), start(3, 160)]);
+    let rest = table(&[start(2, 72), start(4, 160), start(6, 240)]);
+    let spliced = TermTable::splice(&below, Position(160), &rest);
+    assert_eq!(spliced, table(&[start(1, 0), start(2, 80), start(4, 160), start(6, 240)]));
+    assert_eq!(TermTable::splice(&below, Position::START, &TermTable::new()), TermTable::new());
 }
 
 #[test]

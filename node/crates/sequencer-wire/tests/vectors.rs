@@ -1,21 +1,22 @@
 //! The test vectors in `tests/data/wire`, which decoders in every language read. In go the files as they are.
-//! Checked: they are what this crate makes of the cases below, both decoders read the good ones as written,
+//! Checked: they are what this crate makes of the cases below, decoder and slow twin read the good ones as written,
 //! and both refuse the bad ones with the error named.
 //!
 //! `REGENERATE_VECTORS=1` rewrites the files; the difference is to be read before it is committed.
 
 mod support;
 mod vectors {
+    pub(crate) mod body_cases;
     pub(crate) mod frame_cases;
     pub(crate) mod peer_cases;
 }
 
 use std::path::PathBuf;
 
-use sequencer_wire::{ClusterId, Position, Term, decode_frame, decode_peer};
+use sequencer_wire::{Body, ClusterId, FrameKind, Position, Term, decode_frame, decode_peer};
 use serde_json::Value;
-use support::{build, error_name, twin_frame, twin_peer};
-use vectors::{frame_cases, peer_cases};
+use support::{body_examples, body_json, build, error_name, twin_body, twin_frame, twin_peer};
+use vectors::{body_cases, frame_cases, peer_cases};
 
 fn file(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "../../../tests/data/wire", name].iter().collect()
@@ -107,5 +108,25 @@ fn peer_messages() {
         assert_eq!(error.is_damage(), case["is_damage"], "{}", case["name"]);
         let twin = twin_peer::decode(&bytes, cluster(case).0).expect_err("a bad message");
         assert_eq!(twin, case["error"], "{}", case["name"]);
+    }
+}
+
+#[test]
+fn bodies() {
+    let file = compared("bodies.json", &body_cases::made());
+    let kind = |case: &Value| FrameKind::try_from(number(case, "kind") as u8).expect("a known kind");
+    for case in list(&file, "good") {
+        let (bytes, kind) = (bytes(case), kind(case));
+        let body = Body::decode(kind, &bytes).unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
+        assert_eq!(body_json::described(&body), case["decoded"], "{}", case["name"]);
+        assert_eq!(twin_body::decode(kind as u8, &bytes).as_ref(), Ok(&case["decoded"]), "{}", case["name"]);
+        assert_eq!((body.kind(), body_examples::encoded(&body)), (kind, bytes), "{}", case["name"]);
+    }
+    for case in list(&file, "bad") {
+        let (bytes, kind) = (bytes(case), kind(case));
+        let error = Body::decode(kind, &bytes).expect_err("a bad body");
+        let fault = serde_json::json!({"error": case["error"], "facts": case["facts"]});
+        assert_eq!(body_json::fault(&error), fault, "{}", case["name"]);
+        assert_eq!(twin_body::decode(kind as u8, &bytes), Err(fault), "{}", case["name"]);
     }
 }

@@ -1,4 +1,9 @@
 //! Reading and checking bodies. Nothing is allocated.
+//!
+//! 1. The size: exact, or at least that of the fixed part where the length varies.
+//! 2. Field by field in the order of their offsets: what its value means, reserved bytes, fields without a meaning.
+//! 3. What follows the fixed part: a name (its length, the size, its bytes), or the members one by one and the voters
+//!    among them.
 
 use thiserror::Error;
 
@@ -9,13 +14,17 @@ use super::{
     SnapshotStep, TrimFloor,
 };
 use crate::bytes::{sixteen_at, u16_at, u32_at, u64_at};
+use crate::new_term::{NEW_TERM_BYTES, NEW_TERM_RESERVED_AT};
 use crate::{Frame, FrameKind, NewTerm, NodeId, Position};
 
 /// Why a payload is not a body of its kind. The frame itself is sound: it was written by other software, or made by hand.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
     /// It has another length.
-    #[error("a {kind} body has {found} bytes, but {expected} are needed; was it written by another version?")]
+    #[error(
+        "The body of a {kind} frame has {found} bytes and {expected} are needed; \
+         upgrade this software or report its writer."
+    )]
     Length {
         /// The kind.
         kind: FrameKind,
@@ -25,7 +34,10 @@ pub enum BodyError {
         found: usize,
     },
     /// Reserved bytes are not 0.
-    #[error("the reserved bytes at {at} of a {kind} body are not 0; was it written by a later version?")]
+    #[error(
+        "The body of a {kind} frame has reserved bytes at {at} that are not all zero; \
+         upgrade this software or report its writer."
+    )]
     Reserved {
         /// The kind.
         kind: FrameKind,
@@ -33,7 +45,10 @@ pub enum BodyError {
         at: usize,
     },
     /// A field has a value without a meaning.
-    #[error("{field} of a {kind} body is {found}, which means nothing here")]
+    #[error(
+        "The body of a {kind} frame has the {field} {found}, which has no meaning there; \
+         upgrade this software or report its writer."
+    )]
     Value {
         /// The kind.
         kind: FrameKind,
@@ -97,9 +112,10 @@ impl<'a> Body<'a> {
         let source = Source { kind, bytes: payload };
         match kind {
             FrameKind::NewTerm => {
+                source.exactly(NEW_TERM_BYTES)?;
+                // With the right size, reserved bytes in use are all that can be wrong.
                 let new_term = NewTerm::from_payload(payload);
-                let (expected, found) = (crate::NEW_TERM_BYTES, payload.len());
-                new_term.map(Body::NewTerm).ok_or(BodyError::Length { kind, expected, found })
+                new_term.map(Body::NewTerm).ok_or(BodyError::Reserved { kind, at: NEW_TERM_RESERVED_AT })
             }
             FrameKind::Message => Ok(Body::Message(payload)),
             FrameKind::Output => Ok(Body::Output(payload)),
@@ -213,16 +229,15 @@ impl<'a> Source<'a> {
         self.exactly(16)?;
         let (id, version) = (u16_at(self.bytes, 0), u16_at(self.bytes, 2));
         self.require(id > 0, "schema id", 0)?;
-        let owner = u32_at(self.bytes, 8);
-        let owner = match self.bytes[4] {
-            0 => SchemaOwner::Service(owner),
-            1 => {
-                let class = u16::try_from(owner).map_err(|_| self.wrong("class", u64::from(owner)))?;
-                SchemaOwner::Class(class)
-            }
-            other => return Err(self.wrong("owner kind", u64::from(other))),
-        };
+        let owner_kind = self.bytes[4];
+        self.require(owner_kind <= 1, "owner kind", u64::from(owner_kind))?;
         self.zeros(5, 3)?;
+        let owner = u32_at(self.bytes, 8);
+        let owner = if owner_kind == 0 {
+            SchemaOwner::Service(owner)
+        } else {
+            SchemaOwner::Class(u16::try_from(owner).map_err(|_| self.wrong("class", u64::from(owner)))?)
+        };
         self.zeros(12, 4)?;
         Ok(Schema { id, version, owner })
     }
@@ -238,19 +253,22 @@ impl<'a> Source<'a> {
 
     fn retention(&self) -> Result<Retention, BodyError> {
         self.exactly(32)?;
+        let what = self.bytes[0];
+        self.require(what <= 2, "what", u64::from(what))?;
         self.zeros(1, 7)?;
         let (position, bytes_max, id) = (self.position(8), u64_at(self.bytes, 16), u64_at(self.bytes, 24));
-        match self.bytes[0] {
+        match what {
             0 => {
-                self.zeros(16, 16)?;
+                self.zeros(16, 8)?;
+                self.zeros(24, 8)?;
                 Ok(Retention::Archived { to: position })
             }
             1 => Ok(Retention::Pin { id, position, bytes_max }),
-            2 => {
-                self.zeros(8, 16)?;
+            _ => {
+                self.zeros(8, 8)?;
+                self.zeros(16, 8)?;
                 Ok(Retention::Unpin { id })
             }
-            other => Err(self.wrong("what", u64::from(other))),
         }
     }
 }

@@ -30,7 +30,8 @@ impl Body<'_> {
         }
     }
 
-    /// Writes the body at the start of `into`.
+    /// Writes the body at the start of `into`. Values are written as they stand: `decode` is who refuses a name that is too
+    /// long or a list of members without a voter, so whoever takes them from outside decodes what was written.
     ///
     /// # Panics
     /// When `into` is shorter than `payload_bytes`.

@@ -3,10 +3,13 @@
 
 #![allow(dead_code, reason = "each suite uses a part")]
 
+pub(crate) mod body_examples;
+pub(crate) mod body_json;
 pub(crate) mod build;
 pub(crate) mod fuzz;
 pub(crate) mod mutate;
 pub(crate) mod properties;
+pub(crate) mod twin_body;
 pub(crate) mod twin_crc;
 pub(crate) mod twin_frame;
 pub(crate) mod twin_peer;
