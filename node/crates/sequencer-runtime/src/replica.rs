@@ -220,7 +220,7 @@ impl<D: Disk> Replica<D> {
 
     fn save_snapshot(&mut self) -> Result<(), StorageError> {
         let status = self.core.status();
-        if status.end.position.0 - status.snapshot.0 >= self.snapshot_every_bytes {
+        if status.end.position.0.saturating_sub(status.snapshot.0) >= self.snapshot_every_bytes {
             self.core.take_snapshot();
         }
         if let Some((end, bytes)) = self.core.ready_snapshot() {

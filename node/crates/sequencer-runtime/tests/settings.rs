@@ -49,7 +49,7 @@ fn the_refusal_names_the_field() {
         ("storage.cluster", |settings| settings.storage.cluster = ClusterId([8; 16])),
         // One message that no segment holds would stop every node that it reaches.
         ("core.block_bytes", |settings| settings.storage.segment_bytes = 1 << 20),
-        ("id", |settings| settings.core.id = NodeId(4)),
+        ("id", |settings| settings.core.id = NodeId(0)),
     ];
     for (field, change) in table {
         assert_eq!(refused_field(change), Some(field));

@@ -45,7 +45,9 @@ impl Record for LogStart {
         let sequence = fields.u64();
         let (start, term_before) = (Position(fields.u64()), Term(fields.u64()));
         let flags = fields.u32();
-        let is_sound = start.0.is_multiple_of(8) && (start > Position::START || term_before == Term::NONE);
+        // As with the names of segments, no log gets near the highest positions.
+        let is_position = start.0.is_multiple_of(8) && start.0 <= u64::MAX / 2;
+        let is_sound = is_position && (start > Position::START || term_before == Term::NONE);
         let meant = flags & !INSTALLING == 0 && sequence <= SEQUENCE_MAX && is_sound;
         meant.then_some(Self { sequence, start, term_before, installing: flags & INSTALLING != 0 })
     }

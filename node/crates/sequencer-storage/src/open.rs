@@ -111,13 +111,15 @@ impl<D: Disk> Log<D> {
 
         let start = log_start.newest.start;
         let (snapshots, snapshot) = find_snapshots(&mut disk, &names, options.cluster, start, end.position)?;
-        let newest = snapshots.last().map_or(Position::START, |snapshot| snapshot.info.end.position);
+        // A snapshot past the end says nothing of the log: an installation that was cut short may have left it.
+        let mut within = snapshots.iter().map(|snapshot| snapshot.info.end.position).rev();
+        let newest = within.find(|position| *position <= end.position).unwrap_or(start);
         let known = newest.max(survey.watermark.committed);
         let mut log = Self {
             log_start,
             snapshots,
             committed: known.min(end.position),
-            members_end: survey.watermark.members_end.min(end.position),
+            members_end: survey.watermark.members_end.min(end.position).max(survey.scan.members_end),
             disk,
             options,
             identity,
@@ -141,10 +143,10 @@ impl<D: Disk> Log<D> {
         };
         // From here on the disk changes; the claim comes first.
         log.hard_state.heal(&mut log.disk)?;
-        log.log_start.heal(&mut log.disk)?;
         // Until all segments are synced, what an earlier life kept in the page cache is lost with the machine.
         let memory_run = unsafe_memory_run || log.options.durability == Durability::Memory;
         log.store(state, false, memory_run)?;
+        log.log_start.renew(&mut log.disk)?;
         for (file, heal) in survey.heals {
             heal.apply(&mut log.disk, &file)?;
             log.disk.sync(&file)?;
@@ -174,6 +176,7 @@ impl<D: Disk> Log<D> {
         }
         let cut_bytes = log.repair(health)?;
         log.disk.sync_dir()?;
+        log.fit_empty_segment()?;
         // Only now is the valid prefix durable, so only now can it settle a claim.
         let settled = HardState { claim: open_claim(state.claim, end), ..state };
         if settled != state || memory_run != (log.options.durability == Durability::Memory) {
@@ -190,6 +193,20 @@ impl<D: Disk> Log<D> {
         let recovered =
             Recovered { hard_state, terms, start, end, committed, snapshot, last_timestamp_ns, report };
         Ok((log, recovered))
+    }
+
+    /// An empty log takes the configured segment size, so that every frame that fits into a segment by the settings fits into this one too. Only
+    /// the first segment of a log is ever empty.
+    fn fit_empty_segment(&mut self) -> Result<(), StorageError> {
+        let is_too_small = match &self.segments[..] {
+            [only] => only.end == only.base && only.room_end < only.base.advanced(self.room()),
+            _ => false,
+        };
+        if is_too_small && !self.untrusted_tail {
+            self.make_spares(1)?;
+            self.replace_segments(self.log_end())?;
+        }
+        Ok(())
     }
 
     /// Makes the valid prefix durable and, when it is all there ever was, its end clean. Returns the bytes cleared.
@@ -225,11 +242,13 @@ fn finish_installing<D: Disk>(
     options: &Options,
     log_start: &mut SlotFile<D::File, LogStart>,
 ) -> Result<(), StorageError> {
-    log_start.heal(disk)?;
+    let LogStart { start, term_before, .. } = log_start.newest;
+    // Without a sound snapshot nothing is changed.
+    find_snapshots(disk, names, options.cluster, start, start)?;
+    log_start.renew(disk)?;
     for name in names.iter().filter(|name| is_spare(name)) {
         disk.remove(name)?;
     }
-    let LogStart { start, term_before, .. } = log_start.newest;
     let end = LogEnd { term: term_before, position: start };
     start_anew(disk, options, end, 1, None)?;
     let next = LogStart { installing: false, ..log_start.newest.clone() };

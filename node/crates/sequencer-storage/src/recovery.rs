@@ -77,8 +77,10 @@ pub(crate) fn judge<F>(survey: &Survey<F>) -> (LogHealth, Option<Claim>) {
     let claim = (health != LogHealth::Clean).then(|| Claim {
         end: survey.at_least.map_or(watermark.intent, |least| least.max(watermark.intent)),
         damaged: health == LogHealth::Damaged,
-        // What cannot be read ends at the intent, and the last membership frame up to there may be in it.
-        membership: watermark.members_end > end,
+        // What cannot be read ends at the intent, and the last membership frame up to there may be in it. When a segment is missing, the
+        // slots that knew of the last one may be missing with it.
+        membership: watermark.members_end > end
+            || survey.at_least.is_some_and(|least| least.position > watermark.intent.position),
     });
     (health, claim)
 }

@@ -1,6 +1,6 @@
 //! Reading a segment once from front to back, verifying every frame.
 
-use sequencer_wire::{FRAME_BYTES_MAX, Position, Term, TermTable, WireError, decode_frame};
+use sequencer_wire::{FRAME_BYTES_MAX, FrameKind, Position, Term, TermTable, WireError, decode_frame};
 
 use crate::disk::{Disk, DiskError};
 use crate::segment::Segment;
@@ -17,6 +17,8 @@ pub(crate) struct Scan {
     pub(crate) terms: TermTable,
     pub(crate) last_timestamp_ns: u64,
     pub(crate) frames: u64,
+    /// End of the last membership frame; 0 when there is none.
+    pub(crate) members_end: Position,
     buffer: Vec<u8>,
 }
 
@@ -29,6 +31,7 @@ impl Scan {
             terms: terms_before(start, term),
             last_timestamp_ns: 0,
             frames: 0,
+            members_end: Position::START,
             buffer: Vec::new(),
         }
     }
@@ -71,6 +74,9 @@ impl Scan {
                         self.term = frame.term;
                         self.last_timestamp_ns = self.last_timestamp_ns.max(frame.fields.timestamp_ns);
                         self.frames += 1;
+                        if frame.fields.kind == FrameKind::Membership {
+                            self.members_end = frame.end();
+                        }
                     }
                     Err(WireError::Truncated { .. }) if read < total => break,
                     Err(error) => return Ok(Some(error)),

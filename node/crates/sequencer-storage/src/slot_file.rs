@@ -65,6 +65,13 @@ impl<F: Clone, R: SlotRecord> SlotFile<F, R> {
         Ok(Self { file, newest, heals })
     }
 
+    /// Makes what was read durable, under the next sequence number. The process may have died before it had synced the record, and
+    /// whatever is done because of it must not outlive it.
+    pub(crate) fn renew<D: Disk<File = F>>(&mut self, disk: &mut D) -> Result<(), StorageError> {
+        self.heal(disk)?;
+        self.save(disk, self.newest.clone())
+    }
+
     /// Overwrites copies that were found damaged with their twins; durable when it returns.
     pub(crate) fn heal<D: Disk<File = F>>(&mut self, disk: &mut D) -> Result<(), StorageError> {
         for heal in std::mem::take(&mut self.heals) {

@@ -120,15 +120,16 @@ impl<D: Disk> Log<D> {
         })
     }
 
-    /// Removes the one whose neighbours are nearest to each other when there are too many.
+    /// Removes those whose neighbours are nearest to each other while there are too many.
     fn thin_snapshots(&mut self) -> Result<(), StorageError> {
-        if self.snapshots.len() <= SNAPSHOTS_MAX {
-            return Ok(());
+        // A crash before this may have left more than one too many.
+        while self.snapshots.len() > SNAPSHOTS_MAX {
+            let at = |index: usize| self.snapshots[index].info.end.position.0;
+            let between = 1..self.snapshots.len() - 1;
+            let Some(index) = between.min_by_key(|index| at(index + 1) - at(index - 1)) else { break };
+            self.remove_snapshot(index)?;
         }
-        let at = |index: usize| self.snapshots[index].info.end.position.0;
-        let between = 1..self.snapshots.len() - 1;
-        let Some(index) = between.min_by_key(|index| at(index + 1) - at(index - 1)) else { return Ok(()) };
-        self.remove_snapshot(index)
+        Ok(())
     }
 
     pub(crate) fn remove_snapshot(&mut self, index: usize) -> Result<(), StorageError> {
@@ -148,8 +149,8 @@ impl<D: Disk> Log<D> {
     ) -> Result<usize, StorageError> {
         self.guarded(|log| {
             let Some(snapshot) = log.snapshots.first() else { return Err(StorageError::NoSnapshot) };
-            let rest = snapshot.info.bytes.saturating_sub(offset);
-            let wanted = rest.min(limit as u64) as usize;
+            let offset = offset.min(snapshot.info.bytes);
+            let wanted = (snapshot.info.bytes - offset).min(limit as u64) as usize;
             let before = into.len();
             into.resize(before + wanted, 0);
             log.disk.read_at(&snapshot.file, SECTOR_BYTES as u64 + offset, &mut into[before..])?;
@@ -195,8 +196,8 @@ pub(crate) type FoundAll<F> = (Vec<SnapshotFile<F>>, Option<(LogEnd, Vec<u8>)>);
 /// A snapshot that was found, with its content.
 pub(crate) type Found<F> = (SnapshotFile<F>, Vec<u8>);
 
-/// The sound snapshots at or above `start`, oldest first, and what the newest at or below `end` holds. If damage has left none, the oldest, unless
-/// the log begins at 0 and its state can be rebuilt without one. Changes nothing.
+/// The sound snapshots from `start` to `end`, oldest first, and what the newest holds. If damage has left none of them, and the log does not begin
+/// at 0, so that its state cannot be rebuilt without one: those past the end, and what the oldest holds. Changes nothing.
 ///
 /// # Errors
 /// `Corruption` when the log does not begin at 0 and no sound snapshot reaches its start: the state cannot be rebuilt.
@@ -207,18 +208,24 @@ pub(crate) fn find_snapshots<D: Disk>(
     start: Position,
     end: Position,
 ) -> Result<FoundAll<D::File>, StorageError> {
-    let (mut sound, mut content, mut damaged) = (Vec::new(), None, None);
+    let (mut sound, mut past_end, mut content, mut damaged) = (Vec::new(), Vec::new(), None, None);
     for name in names {
         let Some(position) = snapshot_position(name).filter(|position| *position >= start) else { continue };
         match read_whole(disk, name, cluster, position)? {
-            Some((snapshot, bytes)) => {
-                if position <= end || (content.is_none() && start > Position::START) {
-                    content = Some((snapshot.info.end, bytes));
-                }
+            Some((snapshot, bytes)) if position <= end => {
+                content = Some((snapshot.info.end, bytes));
                 sound.push(snapshot);
             }
+            Some((snapshot, bytes)) if start > Position::START => {
+                content = content.or(Some((snapshot.info.end, bytes)));
+                past_end.push(snapshot);
+            }
+            Some(_) => {}
             None => damaged = damaged.or(Some(name.clone())),
         }
+    }
+    if sound.is_empty() {
+        sound = past_end;
     }
     if sound.is_empty() && start > Position::START {
         let cause = if damaged.is_some() { CorruptionCause::Snapshot } else { CorruptionCause::MissingFile };

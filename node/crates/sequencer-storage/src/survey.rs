@@ -18,7 +18,7 @@ use crate::log_start::LogStart;
 use crate::options::Options;
 use crate::scan::Scan;
 use crate::sector::{self, Decoded, Heal, PAIR_BYTES};
-use crate::segment::{FRAMES_AT, Segment, SegmentHeader, segment_base, segment_name};
+use crate::segment::{SEGMENT_BYTES_MIN, Segment, SegmentHeader, segment_base, segment_name};
 use crate::watermark::{SLOTS_BYTES, Watermark};
 
 /// The first place that does not verify, and why.
@@ -135,7 +135,7 @@ impl<F: Clone> Found<F> {
     ) -> Result<Self, StorageError> {
         let file = disk.open(name)?;
         let size = disk.size(&file)?;
-        if size <= FRAMES_AT {
+        if size < SEGMENT_BYTES_MIN {
             let (file, cause) = (name.to_owned(), CorruptionCause::ShortFile(size));
             return Err(StorageError::Corruption { file, offset: size, cause });
         }

@@ -35,7 +35,9 @@ impl<D: Disk> Log<D> {
             let Some(base) = below.checked_sub(1) else { return Ok(log.start()) };
             let position = log.snapshots[base].info.end.position;
             let last = log.segments.len().saturating_sub(1);
-            let gone = log.segments[..last].iter().take_while(|segment| segment.end <= position).count();
+            // A segment whose first frame is durable has a durable name too, so the log may start with it.
+            let may_go = |segment: &&Segment<D::File>| segment.end <= position && segment.end < log.durable;
+            let gone = log.segments[..last].iter().take_while(may_go).count();
             if gone == 0 || log.untrusted_tail {
                 return Ok(log.start());
             }
@@ -71,33 +73,44 @@ impl<D: Disk> Log<D> {
                 Some(index) => log.snapshots.remove(index),
                 None => write_snapshot(&mut log.disk, cluster, end, bytes, false)?,
             };
-            let (start, term_before) = (end.position, end.term);
-            let next = LogStart { start, term_before, installing: true, ..log.log_start.newest.clone() };
-            log.log_start.save(&mut log.disk, next)?;
-            log.segments.clear();
-            log.beyond.clear();
-            let sequence = log.watermark.sequence + 1;
-            let spare = log.spares.remove(0);
-            let (segment, watermark) = start_anew(&mut log.disk, &log.options, end, sequence, Some(spare))?;
-            let next = LogStart { installing: false, ..log.log_start.newest.clone() };
-            log.log_start.save(&mut log.disk, next)?;
-            log.segments.push(segment);
-            log.watermark = watermark;
+            log.replace_segments(end)?;
             log.terms = terms_before(end.position, end.term);
             log.end = end.position;
             log.durable = end.position;
             log.committed = end.position;
             log.members_end = Position::START;
             log.suspect_end = Position::START;
-            log.first_unsynced = 0;
-            log.names_unsynced = false;
             log.untrusted_tail = false;
             while !log.snapshots.is_empty() {
                 log.remove_snapshot(0)?;
             }
+            log.disk.sync_dir()?;
             log.snapshots.push(saved);
             Ok(())
         })
+    }
+
+    /// Replaces all segments by an empty one at `end`, of the configured size: steps 2 to 5 of an installation. A spare must be ready.
+    pub(crate) fn replace_segments(&mut self, end: LogEnd) -> Result<(), StorageError> {
+        let next = LogStart {
+            start: end.position,
+            term_before: end.term,
+            installing: true,
+            ..self.log_start.newest.clone()
+        };
+        self.log_start.save(&mut self.disk, next)?;
+        self.segments.clear();
+        self.beyond.clear();
+        let sequence = self.watermark.sequence + 1;
+        let spare = self.spares.remove(0);
+        let (segment, watermark) = start_anew(&mut self.disk, &self.options, end, sequence, Some(spare))?;
+        let next = LogStart { installing: false, ..self.log_start.newest.clone() };
+        self.log_start.save(&mut self.disk, next)?;
+        self.segments.push(segment);
+        self.watermark = watermark;
+        self.first_unsynced = 0;
+        self.names_unsynced = false;
+        Ok(())
     }
 }
 

@@ -38,6 +38,18 @@ fn reopen(seed: u64) -> Step {
     Step { kind: 99, seed }
 }
 
+fn save_snapshot(seed: u64) -> Step {
+    Step { kind: 100, seed }
+}
+
+fn trim(seed: u64) -> Step {
+    Step { kind: 104, seed }
+}
+
+fn install(seed: u64) -> Step {
+    Step { kind: 107, seed }
+}
+
 /// Appends that fill some segments, with syncs that overlap them.
 fn appends(from: u64, rounds: u64) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -140,6 +152,34 @@ fn at_every_operation_of_cuts_across_segments() {
 fn at_every_operation_of_saving_the_hard_state() {
     let mut steps = vec![append(1), wait_durable()];
     steps.extend((0..8).flat_map(|seed| [save(seed), append(seed)]));
+    crash_everywhere(Durability::Fsync, &steps);
+    crash_everywhere(Durability::Memory, &steps);
+}
+
+#[test]
+fn at_every_operation_of_snapshots_and_trims() {
+    let mut steps = appends(1, 8);
+    for seed in 0..6 {
+        steps.extend([append(seed + 70), wait_durable(), save_snapshot(seed), append(seed + 80), trim(seed)]);
+    }
+    crash_everywhere(Durability::Fsync, &steps);
+    crash_everywhere(Durability::Memory, &steps);
+}
+
+#[test]
+fn at_every_operation_of_installations() {
+    let mut steps = appends(40, 6);
+    for seed in 0..5 {
+        // With a sync under way, and with bytes that no sync covers.
+        steps.extend([
+            save_snapshot(seed),
+            start_sync(),
+            append(seed + 70),
+            install(seed),
+            append(seed + 90),
+        ]);
+        steps.extend([append(seed + 100), wait_durable(), append(seed + 110), trim(seed)]);
+    }
     crash_everywhere(Durability::Fsync, &steps);
     crash_everywhere(Durability::Memory, &steps);
 }

@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::model::{Model, Step};
+use common::model::{Model, STEP_KINDS, Step};
 use proptest::prelude::*;
 use sequencer_storage::{Durability, SplitMix64};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..100_u8, any::<u64>()).prop_map(|(kind, seed)| Step { kind, seed });
+    let step = (0..STEP_KINDS, any::<u64>()).prop_map(|(kind, seed)| Step { kind, seed });
     prop::collection::vec(step, 1..80)
 }
 
@@ -56,7 +56,7 @@ fn the_steps_reach_the_hard_cases() {
     for seed in 0..200 {
         let mut model = Model::new(seed, Durability::Fsync, true);
         for _ in 0..80 {
-            model.step(Step { kind: rng.below(100) as u8, seed: rng.next_u64() }).unwrap();
+            model.step(Step { kind: rng.below(u64::from(STEP_KINDS)) as u8, seed: rng.next_u64() }).unwrap();
         }
         let counters = model.disk.counters();
         torn += counters.torn_writes;
@@ -80,7 +80,10 @@ fn many_seeds() {
         let mut rng = SplitMix64::new(seed);
         let durability = if rng.below(4) == 0 { Durability::Memory } else { Durability::Fsync };
         let flips = rng.coin();
-        let steps = |rng: &mut SplitMix64| Step { kind: rng.below(100) as u8, seed: rng.next_u64() };
+        let steps = |rng: &mut SplitMix64| Step {
+            kind: rng.below(u64::from(STEP_KINDS)) as u8,
+            seed: rng.next_u64(),
+        };
         let steps: Vec<Step> = (0..rng.below(200)).map(|_| steps(&mut rng)).collect();
         run(seed, durability, flips, &steps).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::model::{Model, Step};
+use common::model::{Model, STEP_KINDS, Step};
 use sequencer_storage::{Durability, SplitMix64};
 use sequencer_wire::teeth::{self, Bug};
 
@@ -18,7 +18,7 @@ fn first_found(bug: Option<Bug>, flips: bool) -> Option<(u64, String)> {
         let mut rng = SplitMix64::new(seed);
         let mut model = Model::new(seed, Durability::Fsync, flips);
         (0..60).find_map(|_| {
-            let step = Step { kind: rng.below(100) as u8, seed: rng.next_u64() };
+            let step = Step { kind: rng.below(u64::from(STEP_KINDS)) as u8, seed: rng.next_u64() };
             model.step(step).err().map(|complaint| (seed, complaint))
         })
     });
@@ -28,9 +28,13 @@ fn first_found(bug: Option<Bug>, flips: bool) -> Option<(u64, String)> {
 
 #[test]
 fn each_planted_bug_is_found() {
-    for bug in
-        [Bug::AckBeforeDurable, Bug::DamageAsTornTail, Bug::SkipCutInvalidation, Bug::VoteTwiceAfterRestart]
-    {
+    for bug in [
+        Bug::AckBeforeDurable,
+        Bug::DamageAsTornTail,
+        Bug::SkipCutInvalidation,
+        Bug::VoteTwiceAfterRestart,
+        Bug::InstallBeforeSync,
+    ] {
         let found = first_found(Some(bug), true);
         assert!(found.is_some(), "{} was not found", bug.name());
     }

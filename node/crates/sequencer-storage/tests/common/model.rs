@@ -2,17 +2,34 @@
 //! state that was saved. After every opening the log is held against the twin.
 //!
 //! What must be true after any series of calls, stops, crashes, losses of power and (when allowed) flipped bits:
-//! 1. The log is a prefix of what was appended, whole frames only, with the same term table.
-//! 2. Everything acknowledged is there; with flips, else a claim reaches at least as far.
+//! 1. The log is a prefix of what was appended or installed, from its start on, whole frames only, with the same term table.
+//! 2. Everything acknowledged is there; with flips, else a claim reaches at least as far, and it says so when a change of
+//!    membership is among what is missing.
 //! 3. The hard state is the last one saved, or the one whose saving was interrupted.
 //! 4. A claim is kept until the log has reached it, and a log that is not clean has one that covers its intent.
+//! 5. The log starts where it was last trimmed to or installed at, or as it did before the call that was interrupted.
+//! 6. The newest snapshot comes back as it was saved; with flips, else an older one, or the log begins at 0.
+//! 7. Nothing is called committed that was not, and everything before a snapshot is.
 
-use sequencer_storage::{
-    DiskError, Durability, HardState, Log, Options, Recovered, SimDisk, SplitMix64, StorageError,
-};
-use sequencer_wire::{Frames, LogEnd, LogHealth, NodeId, Position, Term, TermTable};
+macro_rules! ensure {
+    ($condition:expr, $($text:tt)+) => {
+        if !$condition {
+            return Err(format!($($text)+));
+        }
+    };
+}
 
-use super::{UUID, message, new_term, options};
+mod checks;
+mod snapshots;
+mod steps;
+
+use sequencer_storage::{DiskError, Durability, HardState, Log, Options, SimDisk, SplitMix64, StorageError};
+use sequencer_wire::{Frames, LogEnd, Position, Term, TermTable};
+
+use super::{UUID, options};
+
+/// Kinds of steps, for those who draw one.
+pub(crate) const STEP_KINDS: u8 = 112;
 
 /// One step: what to do, and a seed for how.
 #[derive(Copy, Clone, Debug)]
@@ -27,6 +44,10 @@ enum Pending {
     Nothing,
     Append(Vec<u8>),
     Save(HardState),
+    Snapshot(LogEnd),
+    Trim,
+    /// What the snapshot stands for: everything before its position.
+    Install(Vec<u8>),
 }
 
 pub(crate) struct Model {
@@ -36,13 +57,22 @@ pub(crate) struct Model {
     flips_allowed: bool,
     flips: u64,
     rng: SplitMix64,
-    /// What the log holds.
+    /// The history up to the log's end; the log holds it from `start` on.
     content: Vec<u8>,
+    start: usize,
+    /// Ends of the snapshots that were saved and not trimmed, ascending; the log may have thinned those in the middle.
+    snapshots: Vec<LogEnd>,
+    /// Nothing before this is ever cut.
+    committed: usize,
     /// What it held when acknowledged bytes were lost: a peer repairs it with this.
     peer: Option<Vec<u8>>,
     acknowledged: LogEnd,
+    /// While acknowledged bytes are missing: a cut to here said that what follows is not committed.
+    cut_to: usize,
     hard_state: HardState,
     pending: Pending,
+    /// The last opening was clean.
+    clean: bool,
     /// The node refused to start, rightly.
     pub(crate) refused: bool,
     /// Openings that ended doubtful or damaged.
@@ -52,14 +82,6 @@ pub(crate) struct Model {
 }
 
 type Checked = Result<(), String>;
-
-macro_rules! ensure {
-    ($condition:expr, $($text:tt)+) => {
-        if !$condition {
-            return Err(format!($($text)+));
-        }
-    };
-}
 
 fn table(bytes: &[u8]) -> (TermTable, Vec<usize>) {
     let (mut terms, mut ends) = (TermTable::new(), vec![0]);
@@ -85,8 +107,13 @@ impl Model {
             flips: 0,
             rng: SplitMix64::new(seed ^ 0x5eed),
             content: Vec::new(),
+            start: 0,
+            snapshots: Vec::new(),
+            committed: 0,
+            clean: true,
             peer: None,
             acknowledged: LogEnd::default(),
+            cut_to: usize::MAX,
             hard_state: HardState::default(),
             pending: Pending::Nothing,
             refused: false,
@@ -103,6 +130,7 @@ impl Model {
             options: self.options.clone(),
             rng: self.rng.clone(),
             content: self.content.clone(),
+            snapshots: self.snapshots.clone(),
             peer: self.peer.clone(),
             pending: self.pending.clone(),
             ..*self
@@ -124,7 +152,7 @@ impl Model {
             return Ok(());
         }
         self.rng = SplitMix64::new(step.seed);
-        match step.kind % 100 {
+        match step.kind % STEP_KINDS {
             0..=34 => self.append(),
             35..=46 => self.try_step(|log| log.start_sync().map(drop)),
             47..=60 => {
@@ -143,7 +171,11 @@ impl Model {
             }
             93..=95 => self.flip(),
             96..=98 => self.try_step(Log::maintain),
-            _ => self.close(),
+            99 => self.close(),
+            100..=103 => self.save_snapshot(),
+            104..=106 => self.trim(),
+            107..=109 => self.install(),
+            _ => self.note_commit(),
         }
     }
 
@@ -188,124 +220,8 @@ impl Model {
         {
             let position = log.durable();
             self.acknowledged = LogEnd { term: log.terms().term_before(position), position };
+            self.cut_to = usize::MAX;
         }
-    }
-
-    fn batch(&mut self) -> Vec<u8> {
-        let start = self.content.len();
-        if let Some(peer) = &self.peer {
-            // The repair sends the same frames again.
-            let ends = table(peer).1;
-            let from = ends.partition_point(|end| *end <= start);
-            let to = (from + self.rng.below(6) as usize).min(ends.len() - 1);
-            return peer[start..ends.get(to).copied().unwrap_or(start).max(start)].to_vec();
-        }
-        let mut term = table(&self.content).0.last_term();
-        let mut bytes = Vec::new();
-        for _ in 0..=self.rng.below(6) {
-            let at = Position((start + bytes.len()) as u64);
-            if term == Term::NONE || self.rng.below(20) == 0 {
-                let next = Term(term.0.max(self.hard_state.term.0) + 1 + self.rng.below(3));
-                bytes.extend(new_term(at, term, next));
-                term = next;
-            } else {
-                let largest = if self.rng.below(12) == 0 { 12_000 } else { 700 };
-                let payload = vec![self.rng.next_u64() as u8; self.rng.below(largest) as usize];
-                bytes.extend(message(at, term, &payload));
-            }
-        }
-        bytes
-    }
-
-    fn append(&mut self) -> Checked {
-        let bytes = self.batch();
-        let ends = if self.peer.is_some() { vec![0] } else { table(&[&self.content[..], &bytes].concat()).1 };
-        // Two slices, split between two frames.
-        let split = ends[self.rng.below(ends.len() as u64) as usize].saturating_sub(self.content.len());
-        self.pending = Pending::Append(bytes.clone());
-        let (first, second) = bytes.split_at(split.min(bytes.len()));
-        if self.call(|log| log.append(&[first, second]))? {
-            self.pending = Pending::Nothing;
-            self.content.extend_from_slice(&bytes);
-            self.repaired();
-            let end = self.log.as_ref().map_or(0, |log| log.end().0);
-            ensure!(end == self.content.len() as u64, "end {end} after an append to {}", self.content.len());
-        }
-        Ok(())
-    }
-
-    fn repaired(&mut self) {
-        if self.content.len() as u64 >= self.acknowledged.position.0 {
-            self.peer = None;
-        }
-    }
-
-    fn cut(&mut self) -> Checked {
-        let ends = table(&self.content).1;
-        // Most cuts take little, some take all.
-        let most = if self.rng.coin() { 5 } else { ends.len() as u64 };
-        let back = self.rng.below(most) as usize;
-        let to = ends[ends.len().saturating_sub(1 + back)];
-        if self.peer.is_none() && (to as u64) < self.acknowledged.position.0 {
-            // Only what is not committed is cut, so what was acknowledged past the cut counts no more.
-            let position = Position(to as u64);
-            self.acknowledged = LogEnd { term: table(&self.content).0.term_before(position), position };
-        }
-        if self.call(|log| log.cut(Position(to as u64)))? {
-            self.content.truncate(to);
-        }
-        Ok(())
-    }
-
-    fn save(&mut self) -> Checked {
-        let vote = (self.rng.below(3) > 0).then(|| NodeId(self.rng.below(5) as u32));
-        let term = Term(self.hard_state.term.0 + self.rng.below(2));
-        let next = HardState { term, vote, ..self.hard_state };
-        self.pending = Pending::Save(next);
-        if self.call(|log| log.save_hard_state(&next))? {
-            self.pending = Pending::Nothing;
-            self.hard_state = next;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self) -> Checked {
-        let ends = table(&self.content).1;
-        let from = ends[self.rng.below(ends.len() as u64) as usize];
-        let limit = self.rng.below(40_000) as usize;
-        let mut into = Vec::new();
-        if self.call(|log| log.read(Position(from as u64), limit, &mut into).map(drop))? {
-            ensure!(self.content[from..].starts_with(&into), "a read from {from} returns other bytes");
-            ensure!(into.is_empty() == (from == self.content.len()), "a read from {from} returns nothing");
-        }
-        Ok(())
-    }
-
-    fn flip(&mut self) -> Checked {
-        if self.flips_allowed && self.disk.flip_random_bit(&mut self.rng, |_| true).is_some() {
-            self.flips += 1;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Checked {
-        if let Some(log) = self.log.take() {
-            match log.close() {
-                Ok(_) => {
-                    // A clean stop loses nothing, whatever happens to the machine.
-                    self.acknowledged = LogEnd {
-                        term: table(&self.content).0.last_term(),
-                        position: Position(self.content.len() as u64),
-                    }
-                    .max(self.acknowledged);
-                    self.disk.lose_power(&mut self.rng);
-                }
-                Err(StorageError::Disk(DiskError::Stopped)) if self.stay_down => return Ok(()),
-                Err(StorageError::Disk(DiskError::Stopped)) => self.disk.crash_process(),
-                Err(error) => return Err(format!("unexpected error: {error:?}")),
-            }
-        }
-        self.reopen()
     }
 
     pub(crate) fn crash(&mut self, power: bool) -> Checked {
