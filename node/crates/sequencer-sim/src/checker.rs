@@ -16,7 +16,7 @@
 mod committed;
 mod digests;
 mod frames;
-mod rules_of;
+mod rules;
 mod votes;
 
 use std::fmt;
@@ -27,8 +27,7 @@ use sequencer_wire::{NodeId, Position, Term};
 pub(crate) use committed::Committed;
 pub(crate) use digests::Digests;
 pub(crate) use frames::FrameRegistry;
-pub(crate) use rules_of::Rules;
-pub(crate) use rules_of::hash;
+pub(crate) use rules::{Rules, hash};
 pub(crate) use votes::Votes;
 
 /// A rule that was broken.

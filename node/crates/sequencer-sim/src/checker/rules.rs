@@ -14,7 +14,7 @@ mod switches;
 #[cfg(test)]
 mod tests;
 
-use sequencer_wire::{Body, Frame, FrameKind, MemberRole, NodeId, Position, SchemaOwner};
+use sequencer_wire::{Body, Frame, MemberRole, NodeId, Position, SchemaOwner};
 
 use super::Verdict;
 use crate::actors::Told;
@@ -95,8 +95,7 @@ impl Rules {
     fn on_message(&mut self, frame: &Frame<'_>, payload: &[u8]) -> Verdict {
         let class = self.sessions.class_of(frame.fields.source_id);
         self.schemas.check_use(frame, SchemaOwner::Class(class))?;
-        let is_query = frame.fields.kind == FrameKind::SequencedQuery;
-        let group = self.sessions.on_message(frame, payload, is_query)?;
+        let group = self.sessions.on_message(frame, payload)?;
         self.roles.on_message(frame, group)
     }
 

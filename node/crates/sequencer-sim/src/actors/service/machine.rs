@@ -1,44 +1,67 @@
 //! A deterministic state machine: counts, remembers, sets timers and answers. What it emits is a function of the log.
 //!
-//! It keeps its own table of epochs, derived from the log. Outputs carry the version that answers, so that one sees who did.
+//! 1. Every message changes a digest and has 0 to 2 outputs; some set a timer. A query has one output.
+//! 2. A timer fires at the first frame whose timestamp reaches its deadline, before that frame is handled, and its output is caused
+//!    by that frame. Timers that are due together fire in the order of deadline and age.
+//! 3. A poisoned frame cannot be handled: the machine stops in front of it until it is told that the log passes it over.
+//!
+//! All versions behave alike, but outputs begin with the version that answers, so that one sees who did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sequencer_wire::{Body, Frame, FrameKind, Position};
+use sequencer_wire::{Body, Frame, Position};
 
+use super::epochs::{Epochs, Place};
 use crate::profile::MS;
+
+/// Every so many messages one is poisoned.
+const POISON_EVERY: u64 = 97;
 
 /// One output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Emitted {
-    pub(crate) epoch: u32,
-    pub(crate) k: u64,
-    pub(crate) cause: Position,
-    pub(crate) schema_id: u16,
-    pub(crate) payload: Vec<u8>,
-    /// The last one of its epoch.
-    pub(crate) is_end: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Epoch {
-    epoch: u32,
-    version: u64,
-    from: Position,
-    k: u64,
-    has_ended: bool,
+pub(super) struct Emitted {
+    pub(super) epoch: u32,
+    /// The version that answers in this epoch.
+    pub(super) version: u64,
+    pub(super) k: u64,
+    pub(super) cause: Position,
+    pub(super) schema_id: u16,
+    pub(super) payload: Vec<u8>,
+    /// The last one of its epoch; its cause is where the next begins.
+    pub(super) is_end: bool,
 }
 
 /// See the module's description.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Machine {
+pub(super) struct Machine {
     service: u32,
     /// End of what it has applied.
-    pub(crate) applied: Position,
-    pub(crate) digest: u64,
+    pub(super) applied: Position,
+    pub(super) digest: u64,
+    /// What a timer was set for, by deadline and age.
     timers: BTreeMap<(u64, u64), u64>,
     next_timer: u64,
-    epochs: Vec<Epoch>,
+    pub(super) epochs: Epochs,
+}
+
+/// What a frame asks of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Message(u64),
+    Query(u64),
+}
+
+impl Input {
+    /// The number that no other message of this seed bears.
+    fn number(self) -> u64 {
+        match self {
+            Input::Message(number) | Input::Query(number) => number,
+        }
+    }
+
+    fn is_poison(self) -> bool {
+        self.number().is_multiple_of(POISON_EVERY)
+    }
 }
 
 /// The number in a message's payload.
@@ -48,134 +71,109 @@ fn number_of(payload: &[u8]) -> u64 {
 
 /// Whether no replica can handle a frame.
 pub(crate) fn is_poison(frame: &Frame<'_>) -> bool {
-    frame.fields.kind == FrameKind::Message && number_of(frame.payload).is_multiple_of(97)
+    match frame.body() {
+        Ok(Body::Message(payload)) => Input::Message(number_of(payload)).is_poison(),
+        Ok(Body::Query(query)) => Input::Query(number_of(query.request)).is_poison(),
+        _ => false,
+    }
 }
 
 impl Machine {
-    pub(crate) fn new(service: u32) -> Self {
+    pub(super) fn new(service: u32) -> Self {
         Self {
             service,
             applied: Position(0),
             digest: 7,
             timers: BTreeMap::new(),
             next_timer: 0,
-            epochs: Vec::new(),
+            epochs: Epochs::new(service),
         }
     }
 
-    /// Whether the log has named the service yet.
-    pub(crate) fn is_registered(&self) -> bool {
-        !self.epochs.is_empty()
+    /// The epoch that it is in, and its last output there.
+    pub(super) fn current(&self) -> Option<(u32, u64)> {
+        self.epochs.current(self.applied)
     }
 
-    /// Version that answers for an epoch.
-    pub(crate) fn version_of(&self, epoch: u32) -> Option<u64> {
-        self.epochs.iter().find(|known| known.epoch == epoch).map(|known| known.version)
-    }
-
-    /// The epoch that answers now, and its last output.
-    pub(crate) fn current(&self) -> Option<(u32, u64)> {
-        let begun = self.epochs.iter().rev().find(|epoch| epoch.from < self.applied)?;
-        Some((begun.epoch, begun.k))
-    }
-
-    /// Applies one frame; `false` when it cannot be handled and no skip names it, and then nothing has changed.
-    pub(crate) fn apply(
+    /// Applies one frame and appends what it emits to `out`. `skips` are frames that the log passes over. `false` when the frame is
+    /// poisoned and not among them; nothing has changed then.
+    pub(super) fn apply(
         &mut self,
         frame: &Frame<'_>,
         skips: &BTreeSet<Position>,
         out: &mut Vec<Emitted>,
     ) -> bool {
-        // What came before its registration is not for it.
-        let is_poison = is_poison(frame) && self.is_registered();
-        let is_skipped = is_poison && skips.contains(&frame.at);
-        if is_poison && !is_skipped {
+        // The rules of the checker judge bodies that do not decode.
+        let body = frame.body().ok();
+        let input = self.input(body.as_ref());
+        let is_passed_over = input.is_some_and(Input::is_poison);
+        if is_passed_over && !skips.contains(&frame.at) {
             return false;
         }
         self.applied = frame.end();
-        let body = frame.body();
-        if let Ok(body) = &body {
-            self.note_epochs(frame, body);
+        if let Some(body) = &body {
+            self.epochs.note(frame, body);
         }
-        self.end_epochs(frame.at, out);
+        for (place, next) in self.epochs.take_ends(frame.at) {
+            let Place { epoch, version, k } = place;
+            let payload = Vec::new();
+            out.push(Emitted { epoch, version, k, cause: next, schema_id: 0, payload, is_end: true });
+        }
         self.fire_timers(frame, out);
-        match body {
-            Ok(Body::Message(payload)) if !is_skipped && self.is_registered() => {
-                self.handle(frame, number_of(payload), out)
-            }
-            Ok(Body::Query(query)) if query.service == self.service => {
-                self.emit(frame.at, number_of(query.request), 99, out);
-            }
-            _ => {}
+        if let Some(input) = input.filter(|_| !is_passed_over) {
+            self.handle(frame, input, out);
         }
         true
     }
 
-    fn note_epochs(&mut self, frame: &Frame<'_>, body: &Body<'_>) {
-        if frame.fields.source_id != self.service {
-            return;
-        }
-        let epoch = frame.fields.epoch;
+    /// What a frame asks of this service; nothing does before it is registered.
+    fn input(&self, body: Option<&Body<'_>>) -> Option<Input> {
         match body {
-            Body::Service(service) if self.epochs.is_empty() => self.begin(1, service.version, frame.at),
-            Body::Promote(promote) => self.begin(epoch, promote.version, promote.at.max(frame.at)),
-            Body::Rollback(rollback) => {
-                if let Some(before) = self.epochs.len().checked_sub(2) {
-                    let version = self.epochs[before].version;
-                    self.begin(epoch, version, rollback.at.max(frame.at));
-                }
+            _ if !self.epochs.is_registered() => None,
+            Some(Body::Message(payload)) => Some(Input::Message(number_of(payload))),
+            Some(Body::Query(query)) if query.service == self.service => {
+                Some(Input::Query(number_of(query.request)))
             }
-            Body::Cancel => self.epochs.retain(|known| known.epoch != epoch),
-            _ => {}
-        }
-    }
-
-    fn begin(&mut self, epoch: u32, version: u64, from: Position) {
-        self.epochs.push(Epoch { epoch, version, from, k: 0, has_ended: false });
-    }
-
-    /// Everything before `at` has been applied, so epochs whose successor begins by then have emitted all they will.
-    fn end_epochs(&mut self, at: Position, out: &mut Vec<Emitted>) {
-        for index in 1..self.epochs.len() {
-            let from = self.epochs[index].from;
-            let before = &mut self.epochs[index - 1];
-            if from <= at && !before.has_ended {
-                before.has_ended = true;
-                before.k += 1;
-                let (epoch, k) = (before.epoch, before.k);
-                out.push(Emitted { epoch, k, cause: from, schema_id: 0, payload: Vec::new(), is_end: true });
-            }
+            _ => None,
         }
     }
 
     fn fire_timers(&mut self, frame: &Frame<'_>, out: &mut Vec<Emitted>) {
-        while let Some((key, number)) = self.timers.first_key_value().map(|(key, number)| (*key, *number)) {
-            if key.0 > frame.fields.timestamp_ns {
+        while let Some(timer) = self.timers.first_entry() {
+            let (deadline_ns, _) = *timer.key();
+            if deadline_ns > frame.fields.timestamp_ns {
                 return;
             }
-            self.timers.remove(&key);
+            let number = timer.remove();
             self.emit(frame.at, number, 50, out);
         }
     }
 
-    fn handle(&mut self, frame: &Frame<'_>, number: u64, out: &mut Vec<Emitted>) {
+    fn handle(&mut self, frame: &Frame<'_>, input: Input, out: &mut Vec<Emitted>) {
+        let number = match input {
+            Input::Query(number) => return self.emit(frame.at, number, 99, out),
+            Input::Message(number) => number,
+        };
         self.digest = (self.digest ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
         for index in 0..number % 3 {
             self.emit(frame.at, number, index, out);
         }
         if number.is_multiple_of(7) {
-            let deadline = frame.fields.timestamp_ns + number % 50 * MS;
-            self.timers.insert((deadline, self.next_timer), number);
+            let deadline_ns = frame.fields.timestamp_ns + number % 50 * MS;
+            self.timers.insert((deadline_ns, self.next_timer), number);
             self.next_timer += 1;
         }
     }
 
     fn emit(&mut self, cause: Position, number: u64, index: u64, out: &mut Vec<Emitted>) {
-        let Some(epoch) = self.epochs.iter_mut().rev().find(|epoch| epoch.from <= cause) else { return };
-        epoch.k += 1;
-        let words = [epoch.version, number, index, self.digest];
+        let Some(Place { epoch, version, k }) = self.epochs.take_place(cause) else { return };
+        let words = [version, number, index, self.digest];
         let payload = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let schema_id = if number.is_multiple_of(5) { 0 } else { 100 + self.service as u16 };
-        out.push(Emitted { epoch: epoch.epoch, k: epoch.k, cause, schema_id, payload, is_end: false });
+        let schema_id = if number.is_multiple_of(5) {
+            0
+        } else {
+            crate::actors::operator::output_schema(self.service).id
+        };
+        out.push(Emitted { epoch, version, k, cause, schema_id, payload, is_end: false });
     }
 }

@@ -67,7 +67,7 @@ impl Roles {
                 format!("group {} goes to {session} at {at} while {holder} holds it", granted.group),
             ));
         }
-        if granted.group == 0 || longest != Some((session, granted.session_epoch)) {
+        if longest != Some((session, granted.session_epoch)) {
             return Err((
                 "a vacant role goes to the session that is open longest",
                 format!(
@@ -109,7 +109,10 @@ impl Roles {
         }
         Err((
             "12. only the holder of a role acts",
-            format!("session {session} sends in role epoch {epoch} at {}, group {group} is {known:?}", frame.at),
+            format!(
+                "session {session} sends in role epoch {epoch} at {}, group {group} is {known:?}",
+                frame.at
+            ),
         ))
     }
 

@@ -79,15 +79,10 @@ impl Sessions {
     }
 
     /// Returns the session's group.
-    pub(super) fn on_message(
-        &mut self,
-        frame: &Frame<'_>,
-        payload: &[u8],
-        is_query: bool,
-    ) -> Result<u32, Broken> {
+    pub(super) fn on_message(&mut self, frame: &Frame<'_>, payload: &[u8]) -> Result<u32, Broken> {
         let (id, sequence, epoch) =
             (frame.fields.source_id, frame.fields.source_sequence, frame.fields.epoch);
-        let what = if is_query { "query" } else { "message" };
+        let what = frame.fields.kind.name();
         let session = match self.all.get_mut(&id) {
             Some(session) if session.state == State::Live => session,
             other => {
@@ -163,7 +158,10 @@ impl Sessions {
         }
         let before = known.as_ref().map_or(0, |session| session.epoch);
         if id == 0 || epoch != before + 1 {
-            return Err(("5. epochs rise by one", format!("session {id} goes from {before} to {epoch} at {at}")));
+            return Err((
+                "5. epochs rise by one",
+                format!("session {id} goes from {before} to {epoch} at {at}"),
+            ));
         }
         let places = known.map(|session| std::mem::take(&mut session.places)).unwrap_or_default();
         self.opens.insert(at, (id, epoch, places.len() as u64));
