@@ -27,8 +27,10 @@ CARGO := cd node && cargo
 # The binding is left out: it is built into .venv by maturin and tested from Python.
 RUST_PACKAGES := --workspace --exclude sequencer-python
 SIMULATOR := --locked --profile sim -p sequencer-sim --bin sequencer-sim
-NATIVE_SOURCES := $(wildcard node/crates/sequencer-python/src/*.rs node/crates/sequencer-python/Cargo.toml \
-	node/crates/sequencer-wire/src/*.rs node/crates/sequencer-wire/src/*/*.rs node/crates/sequencer-wire/Cargo.toml)
+# The crates that the Python module links; the simulator is not among them.
+NATIVE_CRATES := wire link core storage runtime client python
+NATIVE_SOURCES := $(foreach crate,$(NATIVE_CRATES),$(wildcard $(addprefix node/crates/sequencer-$(crate)/,\
+	Cargo.toml src/*.rs src/*/*.rs src/*/*/*.rs)))
 
 SEEDS ?= 2000
 SEED ?= 1

@@ -10,6 +10,7 @@ __all__ = [
     "HEADER_BYTES",
     "PAYLOAD_BYTES_MAX",
     "Frame",
+    "Node",
     "decode_frames",
     "encode_frame",
     "encode_new_term",
@@ -129,3 +130,51 @@ def decode_frames(data: bytes, *, at: Position, previous_term: Term) -> list[Fra
         CorruptionError: Bytes are damaged, missing, or of another position or term. Nothing is returned.
         UnsupportedError: A frame is intact, but of a version, kind or flag that this release does not know.
     """
+
+# node.rs
+
+@final
+class Node:
+    """One member of a cluster: its log, and the threads that serve it, none of which holds the interpreter's lock.
+
+    Made from the JSON of a `sequencer.node.NodeConfig`: opens the log, binds the port, starts.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        NotFormattedError: The directory holds no log; see `init`.
+        StorageError: The log cannot be used.
+        StartError: The port is taken, or the machine lacks something.
+    """
+
+    def __new__(cls, config: bytes) -> Node: ...
+    @staticmethod
+    def init(config: bytes) -> None:
+        """Make the configured directory a new member's; nothing happens when it is that member's already.
+
+        Raises:
+            ConfigError: A setting is wrong, or the directory holds another member's data.
+            StorageError: The directory cannot be used.
+        """
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as host:port with the real port."""
+    def status(self) -> bytes:
+        """How it stands, as JSON (see docs/reference/admin-openapi.json).
+
+        Raises:
+            UnavailableError: It has ended, or did not answer within a second.
+        """
+
+    def command(self, command: bytes, timeout_s: float) -> bytes:
+        """Carry out a command in JSON; the answer is JSON, and comes when what it rests on is committed.
+
+        Raises:
+            RejectedError: The command is not understood.
+            UnavailableError: It has ended, or did not answer in time; then the command may yet be carried out.
+        """
+
+    def wait(self, timeout_s: float) -> str | None:
+        """Wait for its end: None while it runs, an empty text after a clean stop, else why it ended."""
+    def stop(self, hand_over: bool) -> None:
+        """Ask it to stop; `hand_over` says whether a leader hands leadership over first. See `wait`."""

@@ -18,7 +18,7 @@ use crate::answer::{Answer, Outcome};
 use crate::core::Core;
 use crate::event::Now;
 use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::request::{Message, Request};
 use crate::status::Role;
 
 mod control;
@@ -95,6 +95,18 @@ impl Core {
                 self.ledger.sessions.touch(message.session, message.sequence);
             }
         }
+    }
+
+    /// What [`Core::request`] would say to a message without admitting it: `None` if it is the next one of its session.
+    ///
+    /// Tools that change the cluster name a session of theirs and its next sequence, so that a tool that was replaced is refused
+    /// and a command that is sent twice is carried out once: asked before, admitted after it.
+    ///
+    /// # Errors
+    /// What it would be refused for, but for its size and the room there is.
+    pub fn check_message(&self, message: &Message<'_>) -> Result<Option<Outcome>, Refusal> {
+        self.check_leading()?;
+        self.judge_message(message).map(|(_, repeat)| repeat)
     }
 
     /// How often each kind of refusal was given in this life.

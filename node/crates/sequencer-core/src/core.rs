@@ -196,6 +196,27 @@ impl Core {
         self.log.slices(from, to)
     }
 
+    /// First position that is in the log buffer; what lies before it must be read from storage.
+    pub fn buffered_from(&self) -> Position {
+        self.log.start()
+    }
+
+    /// Whether requests are answered here now: this node leads, has committed in its term, and is not handing over.
+    pub fn admits(&self) -> bool {
+        self.check_leading().is_ok() && self.transfer.is_none()
+    }
+
+    /// Whom this node follows, itself included, and in which term.
+    pub fn leader(&self) -> (Term, Option<NodeId>) {
+        (self.term, self.leader)
+    }
+
+    /// How far a member has acknowledged the log, for a leader to show; `None` for itself, for strangers, and on other nodes.
+    pub fn acknowledged(&self, id: NodeId) -> Option<Position> {
+        let index = self.peer_index(id).filter(|_| self.role == Role::Leader)?;
+        Some(self.peers[index].durable)
+    }
+
     /// End of what may be shown to readers: committed, and handed to the own storage.
     pub fn readable_end(&self) -> Position {
         use sequencer_wire::teeth::{self, Bug};

@@ -7,8 +7,9 @@ use thiserror::Error;
 use crate::ledger::Holder;
 
 /// See the module's description.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error, IntoStaticStr, serde::Serialize)]
 #[strum(serialize_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the sentence of each variant says what its fields are")]
 pub enum Refusal {
     // Whoever asked may ask again, here or elsewhere.
@@ -33,7 +34,7 @@ pub enum Refusal {
     #[error("frames of kind {kind} cannot be proposed in this way")]
     ReservedKind { kind: FrameKind },
     #[error("the request is malformed: {0}")]
-    Malformed(BodyError),
+    Malformed(#[serde(skip)] BodyError),
     #[error("{field} is {found}, but must be {least} to {most}")]
     OutOfRange { field: &'static str, found: u64, least: u64, most: u64 },
 

@@ -2,6 +2,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sequencer_runtime::ReplicaError;
+use sequencer_runtime::node::NodeError;
+use sequencer_storage::StorageError;
 use sequencer_wire::{Position, WireError};
 
 /// What a function of this module fails with.
@@ -10,6 +13,15 @@ pub(crate) enum Error {
     /// The bytes, or what is to become of them, are refused by the wire crate.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// The node refuses, or has failed.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A time-out that is none.
+    #[error("{seconds} is no time-out; take a finite number of seconds that is not negative.")]
+    Seconds {
+        /// The number given.
+        seconds: f64,
+    },
     /// An argument is a number without a meaning.
     #[error("No frame kind has the number {kind}; take one of FrameKind.")]
     UnknownKind {
@@ -40,7 +52,28 @@ impl From<Error> for PyErr {
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let facts = PyDict::new(py);
     let class = match error {
-        Error::UnknownKind { .. } | Error::NewTermPayload | Error::TermOrder { .. } => "RejectedError",
+        Error::UnknownKind { .. }
+        | Error::NewTermPayload
+        | Error::TermOrder { .. }
+        | Error::Seconds { .. }
+        | Error::Node(NodeError::Command(_)) => "RejectedError",
+        Error::Node(NodeError::Config { path, .. }) => {
+            facts.set_item("path", path)?;
+            "ConfigError"
+        }
+        Error::Node(NodeError::Replica(ReplicaError::Config(error))) => {
+            facts.set_item("path", error.path)?;
+            "ConfigError"
+        }
+        Error::Node(NodeError::Replica(ReplicaError::Storage(StorageError::NotFormatted))) => {
+            "NotFormattedError"
+        }
+        Error::Node(NodeError::Replica(_)) => "StorageError",
+        Error::Node(NodeError::Io { .. }) => "StartError",
+        Error::Node(NodeError::Stopped | NodeError::TimedOut(_)) => {
+            facts.set_item("retry_after_s", 1.0)?;
+            "UnavailableError"
+        }
         Error::Wire(wire) => match wire {
             WireError::PayloadTooLarge { bytes, max, .. } => {
                 facts.set_item("payload_bytes", bytes)?;

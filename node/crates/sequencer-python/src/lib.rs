@@ -5,12 +5,16 @@
 
 mod error;
 mod frame;
+mod node;
 
 /// Functions of the Rust crates, as `sequencer-python` hands them to Python.
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
     use super::frame::{Frame, decode_frames, encode_frame, encode_new_term};
+
+    #[pymodule_export]
+    use super::node::Node;
 
     #[pymodule_export]
     const HEADER_BYTES: usize = sequencer_wire::HEADER_BYTES;

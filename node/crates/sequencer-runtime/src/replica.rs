@@ -53,8 +53,7 @@ impl<D: Disk> Replica<D> {
     /// # Errors
     /// [`ReplicaError::Storage`] when the log is another node's, or damaged beyond what peers can repair.
     pub fn open(disk: D, settings: Settings, now: Now) -> Result<(Self, RecoveryReport), ReplicaError> {
-        settings.core.validate()?;
-        settings.check()?;
+        settings.validate()?;
         let (mut log, recovered) = Log::open(disk, settings.storage)?;
         let report = recovered.report.clone();
         let restored = restore(&mut log, recovered)?;
@@ -207,6 +206,14 @@ impl<D: Disk> Replica<D> {
             }
             outcome => self.or_fail(outcome, now, host).map(|()| true),
         }
+    }
+
+    /// How much room the disk has.
+    ///
+    /// # Errors
+    /// [`ReplicaError`] when the own disk failed.
+    pub fn space(&mut self) -> Result<sequencer_storage::Space, ReplicaError> {
+        Ok(self.log.space()?)
     }
 
     fn maintain_log(&mut self) -> Result<(), StorageError> {

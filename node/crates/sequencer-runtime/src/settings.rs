@@ -15,7 +15,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks every bound, and that the parts fit together.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.core.validate()?;
         let refuse = |path, found: u64, expected| Err(ConfigError { path, found, expected });
         if self.storage.cluster != self.core.cluster {
             return refuse("storage.cluster", 0, "it must be the cluster of the core");

@@ -9,7 +9,7 @@
 
 use sequencer_wire::{FrameKind, Position, Term, TermStart, WireError, decode_frame, peek_length};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskError};
 use crate::error::StorageError;
 use crate::log::Log;
 use crate::options::Durability;
@@ -177,12 +177,41 @@ impl<D: Disk> Log<D> {
         Ok(Segment::new(file, base, self.options.segment_bytes))
     }
 
-    /// Creates empty segments until `count` are ready.
+    /// Waits until `count` empty segments are ready.
     pub(crate) fn make_spares(&mut self, count: usize) -> Result<(), StorageError> {
         while self.spares.len() < count {
+            self.start_spare()?;
+            let made = self.disk.wait_create();
+            self.take_spare(made)?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that an empty segment gets ready, without waiting for it.
+    pub(crate) fn prepare_spare(&mut self) -> Result<(), StorageError> {
+        if self.making_spare.is_some() {
+            let made = self.disk.finished_create();
+            self.take_spare(made)?;
+        } else if self.spares.is_empty() {
+            self.start_spare()?;
+        }
+        Ok(())
+    }
+
+    fn start_spare(&mut self) -> Result<(), StorageError> {
+        if self.making_spare.is_none() {
             let name = spare_name(self.spare_number);
-            let file = self.disk.create(&name, self.options.segment_bytes)?;
+            self.disk.start_create(&name, self.options.segment_bytes)?;
             self.spare_number += 1;
+            self.making_spare = Some(name);
+        }
+        Ok(())
+    }
+
+    fn take_spare(&mut self, made: Result<Option<D::File>, DiskError>) -> Result<(), StorageError> {
+        let made = made.inspect_err(|_| self.making_spare = None)?;
+        if let Some(file) = made {
+            let name = self.making_spare.take().expect("a spare that was made has a name");
             self.spares.push((name, file));
         }
         Ok(())

@@ -126,6 +126,18 @@ pub trait Disk {
     /// The name lasts only after the directory was synced.
     fn create(&mut self, name: &str, bytes: u64) -> Result<Self::File, DiskError>;
 
+    /// Starts to create a file, as [`Disk::create`] does, and returns at once.
+    ///
+    /// # Panics
+    /// When one is being created already.
+    fn start_create(&mut self, name: &str, bytes: u64) -> Result<(), DiskError>;
+
+    /// The file whose creation was started, without blocking; `None` while it is not there.
+    fn finished_create(&mut self) -> Result<Option<Self::File>, DiskError>;
+
+    /// Blocks until the file is there; `None` when none is being created.
+    fn wait_create(&mut self) -> Result<Option<Self::File>, DiskError>;
+
     /// Opens a file that exists.
     fn open(&mut self, name: &str) -> Result<Self::File, DiskError>;
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
+use crate::chores::{Chores, Closer, Made};
 use crate::disk::{Disk, DiskError, Operation, SyncId};
 use crate::sync_thread::{SyncThread, io_error};
 
@@ -26,6 +27,9 @@ pub struct FileDisk {
     directory: PathBuf,
     directory_file: Arc<File>,
     syncs: SyncThread,
+    chores: Chores,
+    /// Name and size of the file that is being made.
+    making: Option<(String, u64)>,
     /// The first error of a sync; final.
     failed: Option<DiskError>,
     /// Locked as long as it is open. Fields are dropped in order: the sync thread ends before the lock goes.
@@ -39,18 +43,34 @@ pub struct FileHandle(Arc<OpenFile>);
 #[derive(Debug)]
 struct OpenFile {
     name: Box<str>,
-    file: File,
+    /// `None` only while it is dropped.
+    file: Option<File>,
     /// Files never change their size.
     size: u64,
+    closer: Closer,
+}
+
+impl OpenFile {
+    fn file(&self) -> &File {
+        self.file.as_ref().expect("it is open until it is dropped")
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            self.closer.close(file);
+        }
+    }
 }
 
 impl FileHandle {
-    fn new(name: &str, file: File, size: u64) -> Self {
-        Self(Arc::new(OpenFile { name: name.into(), file, size }))
+    fn new(name: &str, file: File, size: u64, closer: Closer) -> Self {
+        Self(Arc::new(OpenFile { name: name.into(), file: Some(file), size, closer }))
     }
 
     pub(crate) fn sync(&self) -> Result<(), DiskError> {
-        self.0.file.sync_data().map_err(|error| io_error(&self.0.name, Operation::Sync, &error))
+        self.0.file().sync_data().map_err(|error| io_error(&self.0.name, Operation::Sync, &error))
     }
 
     /// Refuses an access that would read or write past the end.
@@ -100,8 +120,17 @@ impl FileDisk {
             });
         }
         let directory_file = Arc::new(File::open(directory).map_err(failed.clone()(Operation::Open))?);
-        let syncs = SyncThread::start(wake).map_err(failed(Operation::Sync))?;
-        Ok(Self { directory: directory.to_owned(), directory_file, syncs, failed: None, _lock: lock })
+        let syncs = SyncThread::start(wake).map_err(failed.clone()(Operation::Sync))?;
+        let chores = Chores::start().map_err(failed(Operation::Create))?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            directory_file,
+            syncs,
+            chores,
+            making: None,
+            failed: None,
+            _lock: lock,
+        })
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, DiskError> {
@@ -128,9 +157,37 @@ impl FileDisk {
         outcome
     }
 
+    fn take_made(&mut self, made: Option<Made>) -> Result<Option<FileHandle>, DiskError> {
+        let Some(made) = made else { return Ok(None) };
+        let (name, bytes) = self.making.take().expect("what was made had been asked for");
+        Ok(Some(FileHandle::new(&name, made?, bytes, self.chores.closer())))
+    }
+
     fn check_failed(&self) -> Result<(), DiskError> {
         self.failed.clone().map_or(Ok(()), Err)
     }
+}
+
+/// Makes a file of this size with its space reserved. Nothing is left behind on an error.
+pub(crate) fn make_file(name: &str, path: &Path, bytes: u64) -> Made {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+    let full =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let refused = |error: &io::Error| {
+        if full(error) {
+            DiskError::Full { name: name.to_owned(), bytes }
+        } else {
+            name_error(name, Operation::Create, error)
+        }
+    };
+    let file = file.map_err(|error| refused(&error))?;
+    if let Err(error) = reserve(&file, bytes) {
+        drop(file);
+        // When even this fails, the file is found as a leftover by the next open.
+        let _removed = fs::remove_file(path);
+        return Err(refused(&error));
+    }
+    Ok(file)
 }
 
 /// Reserves the file's space and makes its size durable.
@@ -189,33 +246,32 @@ impl Disk for FileDisk {
     }
 
     fn create(&mut self, name: &str, bytes: u64) -> Result<FileHandle, DiskError> {
+        let made = make_file(name, &self.path(name)?, bytes)?;
+        Ok(FileHandle::new(name, made, bytes, self.chores.closer()))
+    }
+
+    fn start_create(&mut self, name: &str, bytes: u64) -> Result<(), DiskError> {
         let path = self.path(name)?;
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-        let full = |error: &io::Error| {
-            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        };
-        let refused = |error: &io::Error| {
-            if full(error) {
-                DiskError::Full { name: name.to_owned(), bytes }
-            } else {
-                name_error(name, Operation::Create, error)
-            }
-        };
-        let file = file.map_err(|error| refused(&error))?;
-        if let Err(error) = reserve(&file, bytes) {
-            drop(file);
-            // When even this fails, the file is found as a leftover by the next open.
-            let _removed = fs::remove_file(&path);
-            return Err(refused(&error));
-        }
-        Ok(FileHandle::new(name, file, bytes))
+        self.chores.make(name, path, bytes);
+        self.making = Some((name.to_owned(), bytes));
+        Ok(())
+    }
+
+    fn finished_create(&mut self) -> Result<Option<FileHandle>, DiskError> {
+        let made = self.chores.poll();
+        self.take_made(made)
+    }
+
+    fn wait_create(&mut self) -> Result<Option<FileHandle>, DiskError> {
+        let made = self.chores.wait();
+        self.take_made(made)
     }
 
     fn open(&mut self, name: &str) -> Result<FileHandle, DiskError> {
         let file = OpenOptions::new().read(true).write(true).open(self.path(name)?);
         let file = file.map_err(|error| name_error(name, Operation::Open, &error))?;
         let metadata = file.metadata().map_err(|error| io_error(name, Operation::Size, &error))?;
-        Ok(FileHandle::new(name, file, metadata.len()))
+        Ok(FileHandle::new(name, file, metadata.len(), self.chores.closer()))
     }
 
     fn size(&mut self, file: &FileHandle) -> Result<u64, DiskError> {
@@ -244,13 +300,13 @@ impl Disk for FileDisk {
 
     fn read_at(&mut self, file: &FileHandle, offset: u64, into: &mut [u8]) -> Result<(), DiskError> {
         file.check_range(offset, into.len())?;
-        let read = file.0.file.read_exact_at(into, offset);
+        let read = file.0.file().read_exact_at(into, offset);
         read.map_err(|error| io_error(&file.0.name, Operation::Read, &error))
     }
 
     fn write_at(&mut self, file: &FileHandle, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         file.check_range(offset, bytes.len())?;
-        let written = file.0.file.write_all_at(bytes, offset);
+        let written = file.0.file().write_all_at(bytes, offset);
         written.map_err(|error| io_error(&file.0.name, Operation::Write, &error))
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here knows of Raft roles, peers or sockets; which bytes are committed is for the core to say.
 
 mod append;
+mod chores;
 mod cut;
 mod disk;
 mod error;
@@ -10,6 +11,7 @@ mod file_disk;
 mod hard_state;
 mod identity;
 mod log;
+mod log_reader;
 mod log_start;
 mod open;
 mod options;
@@ -35,6 +37,7 @@ pub use disk::{Disk, DiskError, Operation, SECTOR_BYTES, SyncId};
 pub use error::{CorruptionCause, StorageError};
 pub use file_disk::{FileDisk, FileHandle};
 pub use log::{Log, Space, frame_room};
+pub use log_reader::{LogReader, ReadError};
 pub use options::{Durability, Options, SEGMENT_BYTES_DEFAULT};
 pub use recovery::{Recovered, RecoveryReport};
 pub use sequencer_wire::{Claim, HardState};

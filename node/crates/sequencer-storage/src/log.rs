@@ -57,6 +57,8 @@ pub struct Log<D: Disk> {
     /// Index of the oldest segment with writes that no running or finished sync covers.
     pub(crate) first_unsynced: usize,
     /// Names have changed that no running or finished sync covers.
+    /// Name of the spare that is being created.
+    pub(crate) making_spare: Option<String>,
     pub(crate) names_unsynced: bool,
     pub(crate) running: Option<RunningSync>,
     pub(crate) untrusted_tail: bool,
@@ -181,7 +183,7 @@ impl<D: Disk> Log<D> {
             if log.options.durability == Durability::Memory {
                 log.sync_closed_segments()?;
             }
-            log.make_spares(1)
+            log.prepare_spare()
         })
     }
 
@@ -196,6 +198,10 @@ impl<D: Disk> Log<D> {
 
     fn settle(&mut self) -> Result<(), StorageError> {
         self.wait_running()?;
+        if self.making_spare.take().is_some() {
+            // Made or not, it is not needed any more; the next opening removes it.
+            drop(self.disk.wait_create());
+        }
         // An untrusted tail stays as it is: its watermark must go on saying what may have been acknowledged.
         if !self.untrusted_tail {
             let is_suspect = self.suspect_end > Position::START;

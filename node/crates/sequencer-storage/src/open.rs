@@ -129,6 +129,7 @@ impl<D: Disk> Log<D> {
             beyond: survey.beyond,
             spares: Vec::new(),
             spare_number: 0,
+            making_spare: None,
             terms: survey.scan.terms,
             end: end.position,
             durable: survey.watermark.synced.min(end.position).max(start),

@@ -32,7 +32,7 @@ pub struct SimCounters {
 }
 
 /// Handle of a file; dies with the simulated process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimHandle {
     pub(crate) inode: u64,
     pub(crate) life: u64,
@@ -85,6 +85,26 @@ impl Disk for SimDisk {
         state.files.insert(inode, SimFile::new(bytes as usize));
         state.change_on(course, DirectoryChange::Create(name.to_owned(), inode))?;
         Ok(SimHandle { inode, life: state.life })
+    }
+
+    fn start_create(&mut self, name: &str, bytes: u64) -> Result<(), DiskError> {
+        assert!(self.state().created.is_none(), "one file at a time");
+        // It is there at once; its owner must ask for it all the same.
+        let created = self.create(name, bytes);
+        if created == Err(DiskError::Stopped) {
+            return created.map(drop);
+        }
+        self.state().created = Some(created);
+        Ok(())
+    }
+
+    fn finished_create(&mut self) -> Result<Option<SimHandle>, DiskError> {
+        let created = self.state().created.take();
+        created.transpose()
+    }
+
+    fn wait_create(&mut self) -> Result<Option<SimHandle>, DiskError> {
+        self.finished_create()
     }
 
     fn open(&mut self, name: &str) -> Result<SimHandle, DiskError> {

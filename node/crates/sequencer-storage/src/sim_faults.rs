@@ -161,6 +161,7 @@ impl SimDisk {
 impl SimState {
     fn end_life(&mut self) {
         self.life += 1;
+        self.created = None;
         self.stopped = false;
         self.stop_in = None;
         self.fail_next.clear();

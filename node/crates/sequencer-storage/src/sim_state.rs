@@ -62,6 +62,8 @@ pub(crate) struct SimState {
     pub(crate) syncs: u64,
     pub(crate) running: Option<RunningSync>,
     pub(crate) finished: Option<SyncId>,
+    /// What came of the creation that was started.
+    pub(crate) created: Option<Result<SimHandle, DiskError>>,
     /// A sync that failed; every later one fails with the same error.
     pub(crate) failed: Option<DiskError>,
     pub(crate) counters: SimCounters,
@@ -85,6 +87,7 @@ impl SimState {
             inodes: 0,
             writes: 0,
             life: 0,
+            created: None,
             stopped: false,
             stop_in: None,
             fail_next: Vec::new(),

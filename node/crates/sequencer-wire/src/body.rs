@@ -168,7 +168,8 @@ pub struct TrimFloor {
 }
 
 /// Who may use a schema.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SchemaOwner {
     /// A service, for its outputs.
     Service(u32),

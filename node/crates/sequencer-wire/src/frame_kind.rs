@@ -4,7 +4,8 @@ use std::fmt;
 
 /// What a frame is for. The number is the kind byte of the header and never changes its meaning.
 #[repr(u8)]
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FrameKind {
     /// The first frame of a term, written by its leader.
     NewTerm = 1,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The id of one cluster member. Ids are never reused: a node that lost its disk comes back under a new one.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord, serde::Serialize)]
 pub struct NodeId(pub u32);
 
 impl fmt::Display for NodeId {

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
-mod bytes;
+pub mod bytes;
 mod error;
 mod frame;
 mod frame_decode;

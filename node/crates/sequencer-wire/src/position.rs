@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A byte offset in the one log. The end of a log is the position of the byte that will be written next.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord, serde::Serialize)]
 pub struct Position(pub u64);
 
 impl Position {
@@ -33,7 +33,7 @@ impl fmt::Display for Position {
 }
 
 /// A Raft term. Terms only grow; every frame belongs to exactly one.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord, serde::Serialize)]
 pub struct Term(pub u64);
 
 impl Term {

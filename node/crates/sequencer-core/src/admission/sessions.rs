@@ -40,28 +40,16 @@ impl Core {
         payload: &[u8],
         now: Now,
     ) -> Ruling {
-        let session = message.session;
-        let slot = self.ledger.sessions.find(session).ok_or(Refusal::UnknownSession { session })?;
-        let hot = self.ledger.sessions.hot(slot);
-        self.check_writer(hot, message.epoch)?;
-        let (last, class) = (hot.last, hot.class);
-        let expected = last + 1;
-        if message.sequence != expected {
-            if message.sequence <= last {
-                return Ok(match self.ledger.sessions.place_of(slot, message.sequence) {
-                    Some(first) => Outcome::Repeat { first },
-                    None => Outcome::AlreadyAdmitted { last },
-                });
-            }
-            if !teeth::is_active(Bug::ForgetWindow) {
-                return Err(Refusal::SequenceGap { session, found: message.sequence, expected });
-            }
+        let (slot, repeat) = self.judge_message(message)?;
+        if let Some(repeat) = repeat {
+            return Ok(repeat);
         }
+        let class = self.ledger.sessions.hot(slot).class;
         self.check_schema(message.schema_id, message.schema_version, SchemaOwner::Class(class))?;
         self.check_room(payload.len(), true)?;
         let head = Head {
             kind,
-            source_id: session,
+            source_id: message.session,
             sequence: message.sequence,
             epoch: message.epoch,
             cause: message.cause,
@@ -72,6 +60,27 @@ impl Core {
         self.ledger.record_message(slot, message.sequence, at);
         self.ledger.sessions.hear(slot, timestamp_ns);
         Ok(Outcome::Admitted { at, timestamp_ns })
+    }
+
+    /// The session's slot, and where the message stands already if it is a repeat.
+    #[inline]
+    pub(super) fn judge_message(&self, message: &Message<'_>) -> Result<(usize, Option<Outcome>), Refusal> {
+        let session = message.session;
+        let slot = self.ledger.sessions.find(session).ok_or(Refusal::UnknownSession { session })?;
+        let hot = self.ledger.sessions.hot(slot);
+        self.check_writer(hot, message.epoch)?;
+        let (last, expected) = (hot.last, hot.last + 1);
+        if message.sequence <= last {
+            let repeat = match self.ledger.sessions.place_of(slot, message.sequence) {
+                Some(first) => Outcome::Repeat { first },
+                None => Outcome::AlreadyAdmitted { last },
+            };
+            return Ok((slot, Some(repeat)));
+        }
+        if message.sequence > expected && !teeth::is_active(Bug::ForgetWindow) {
+            return Err(Refusal::SequenceGap { session, found: message.sequence, expected });
+        }
+        Ok((slot, None))
     }
 
     /// Whether the session may write in this epoch.

@@ -28,7 +28,8 @@ pub struct Retention {
 }
 
 /// Who keeps the log from being trimmed further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Holder {
     /// The core's own snapshot on the leader.
     Snapshot,

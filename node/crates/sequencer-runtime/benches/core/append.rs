@@ -111,6 +111,7 @@ fn run(plan: &Plan, voters: u32, batch: u64, turns: u64) -> Sample {
     let bytes = turns * batch * frame_bytes(PAYLOAD_BYTES) as u64;
     let sample = watch.stop(turns * batch, bytes);
     let committed = leader.replica.core().readable_end();
-    assert!(committed == before.advanced(bytes), "everything that was counted is committed");
+    // The leader's own frames, such as the list of members, come on top.
+    assert!(committed >= before.advanced(bytes), "everything that was counted is committed");
     sample
 }

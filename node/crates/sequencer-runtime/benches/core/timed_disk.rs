@@ -38,6 +38,21 @@ impl<D: Disk> Disk for TimedDisk<D> {
         self.inner.create(name, bytes)
     }
 
+    fn start_create(&mut self, name: &str, bytes: u64) -> Result<(), DiskError> {
+        self.note();
+        self.inner.start_create(name, bytes)
+    }
+
+    fn finished_create(&mut self) -> Result<Option<D::File>, DiskError> {
+        self.note();
+        self.inner.finished_create()
+    }
+
+    fn wait_create(&mut self) -> Result<Option<D::File>, DiskError> {
+        self.note();
+        self.inner.wait_create()
+    }
+
     fn open(&mut self, name: &str) -> Result<D::File, DiskError> {
         self.inner.open(name)
     }
