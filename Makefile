@@ -28,7 +28,7 @@ CARGO := cd node && cargo
 RUST_PACKAGES := --workspace --exclude sequencer-python
 SIMULATOR := --locked --profile sim -p sequencer-sim --bin sequencer-sim
 # The crates that the Python module links; the simulator is not among them.
-NATIVE_CRATES := wire link core storage runtime client python
+NATIVE_CRATES := wire link core storage runtime client load python
 NATIVE_SOURCES := $(foreach crate,$(NATIVE_CRATES),$(wildcard $(addprefix node/crates/sequencer-$(crate)/,\
 	Cargo.toml src/*.rs src/*/*.rs src/*/*/*.rs)))
 

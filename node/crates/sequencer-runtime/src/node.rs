@@ -32,6 +32,7 @@ use crate::node::answers::Answers;
 use crate::node::catch_up::CatchUp;
 use crate::node::clock::Clock;
 pub use crate::node::config::Idle;
+pub use crate::node::config::parse_uuid;
 use crate::node::config::{NodeConfig, resolve};
 use crate::node::control::{Command, Control};
 use crate::node::counters::Counters;

@@ -15,6 +15,8 @@ use crate::log::Log;
 use crate::options::Durability;
 use crate::segment::{Segment, SegmentHeader, segment_name, spare_name};
 
+/// Empty segments kept ready. Creating one takes up to some tenths of a second while the disk is busy writing back those that were filled.
+const SPARES_READY: usize = 3;
 /// Where a frame's kind stands, see `docs/reference/wire.md`.
 const KIND_AT: usize = 9;
 
@@ -187,12 +189,13 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Sees to it that an empty segment gets ready, without waiting for it.
+    /// Sees to it that empty segments get ready, without waiting for them.
     pub(crate) fn prepare_spare(&mut self) -> Result<(), StorageError> {
         if self.making_spare.is_some() {
             let made = self.disk.finished_create();
             self.take_spare(made)?;
-        } else if self.spares.is_empty() {
+        }
+        if self.spares.len() < SPARES_READY {
             self.start_spare()?;
         }
         Ok(())

@@ -173,7 +173,8 @@ impl<D: Disk> Log<D> {
         self.hard_state.save(&mut self.disk, next)
     }
 
-    /// Keeps one empty segment ready, so that an append seldom has to create a file. Call it when there is time.
+    /// Keeps some empty segments ready, so that an append seldom has to wait for a file. Call it now and then: each call takes in what was created
+    /// meanwhile, and starts the next.
     ///
     /// # Errors
     /// `Full`: nothing changed, try again later.

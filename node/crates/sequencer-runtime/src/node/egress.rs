@@ -27,6 +27,8 @@ pub(crate) struct Subscription {
     pub(crate) at: Position,
     /// It is near the end, and `at` is a frame boundary.
     pub(crate) is_live: bool,
+    /// `at` is known to be a frame boundary: what does not verify there is damage.
+    is_boundary: bool,
     /// A piece is being read for it.
     pub(crate) is_reading: bool,
 }
@@ -34,7 +36,8 @@ pub(crate) struct Subscription {
 impl Subscription {
     pub(crate) fn new(tag: u32, from: Position, readable: Position) -> Self {
         // A position in the middle may be no boundary; the catch-up thread finds out.
-        Self { tag, at: from, is_live: from == readable, is_reading: false }
+        let is_end = from == readable;
+        Self { tag, at: from, is_live: is_end, is_boundary: is_end, is_reading: false }
     }
 }
 
@@ -155,6 +158,7 @@ impl Egress {
                     );
                     subscription.at = wanted.from.advanced(bytes.len() as u64);
                     subscription.is_live = subscription.at >= buffered;
+                    subscription.is_boundary = true;
                     client.subscription = Some(subscription);
                     link.send(&self.head, &bytes, &mut sent_bytes);
                     self.frames_bytes += bytes.len() as u64;
@@ -165,7 +169,10 @@ impl Egress {
                         ReadError::BelowStart { first, .. } => {
                             (EndReason::Trimmed, first.unwrap_or(readable))
                         }
-                        ReadError::Damaged { .. } => (EndReason::NoSuchPosition, wanted.from),
+                        ReadError::Damaged { .. } if !subscription.is_boundary => {
+                            (EndReason::NoSuchPosition, wanted.from)
+                        }
+                        ReadError::Damaged { .. } => (EndReason::Damaged, wanted.from),
                         ReadError::Io { .. } => (EndReason::Damaged, wanted.from),
                     };
                     encode_tell(link.tail(), subscription.tag, &Tell::Ended { reason, position });

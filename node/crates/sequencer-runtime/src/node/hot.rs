@@ -43,6 +43,8 @@ pub(crate) const WAKER: Token = Token(1);
 const HOUSEKEEPING_NS: u64 = 20_000_000;
 /// Between two looks at the room on the disk.
 const EVENTS_MAX: usize = 1024;
+/// A loop that yields goes to sleep after this long without work: on a machine with fewer cores than loops, the others need the core more.
+const YIELD_NS: u64 = 100_000;
 /// A stop that hands leadership over waits this many election time-outs for it.
 const HAND_OVER_ELECTIONS: u64 = 3;
 
@@ -75,9 +77,17 @@ impl Hot {
     pub(crate) fn run(mut self) -> Result<(), ReplicaError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut wants_more = false;
+        let mut now = self.clock.now();
+        // When there was last something to do.
+        let mut busy_ns = now.monotonic_ns;
         loop {
-            let is_busy = wants_more | self.wait(&mut events, wants_more);
-            let now = self.clock.now();
+            let may_sleep = match self.config.idle {
+                Idle::Wait => !wants_more,
+                Idle::Yield => !wants_more && now.monotonic_ns - busy_ns > YIELD_NS,
+                Idle::Spin => false,
+            };
+            let is_busy = wants_more | self.wait(&mut events, may_sleep);
+            now = self.clock.now();
             let took = self.take_in(&events, now)?;
             self.replica.turn(now, &mut self.links)?;
             self.answers.tell(self.replica.core(), &mut self.links);
@@ -91,7 +101,9 @@ impl Hot {
             if self.is_over(now)? {
                 return self.replica.close();
             }
-            if !is_busy && !took.did {
+            if is_busy || took.did {
+                busy_ns = now.monotonic_ns;
+            } else {
                 match self.config.idle {
                     Idle::Wait => {}
                     Idle::Yield => std::thread::yield_now(),
@@ -102,8 +114,8 @@ impl Hot {
     }
 
     /// Waits for events; true when there are any.
-    fn wait(&mut self, events: &mut Events, wants_more: bool) -> bool {
-        let timeout = if wants_more || self.config.idle != Idle::Wait {
+    fn wait(&mut self, events: &mut Events, may_sleep: bool) -> bool {
+        let timeout = if !may_sleep {
             Duration::ZERO
         } else {
             let now = self.clock.now().monotonic_ns;

@@ -6,8 +6,8 @@
 
 use sequencer_core::{Message, Now, Open, Outcome, Output, Refusal, Request};
 use sequencer_link::{
-    Ask, Batch, BatchKind, EndReason, LinkError, Role, Tell, decode_ask, decode_ask_again, encode_tell,
-    peek_message,
+    Ask, Batch, BatchKind, EndReason, LinkError, Role, Tell, decode_ask, decode_ask_again,
+    encode_frames_head, encode_tell, peek_message,
 };
 use sequencer_storage::Disk;
 use sequencer_wire::{FrameKind, Position};
@@ -211,6 +211,11 @@ fn subscribe<D: Disk>(
         client.subscription = None;
     } else {
         client.subscription = Some(Subscription::new(tag, from, readable));
+        if from == readable {
+            // Who asks for the end learns where that is before anything comes after it.
+            let previous = replica.core().terms().term_before(from);
+            encode_frames_head(link.tail(), tag, from, previous, readable, 0);
+        }
     }
 }
 
