@@ -3,8 +3,12 @@
 //! Here belong conversions between Python and Rust values and the mapping of errors to `sequencer.errors`. Logic does
 //! not: what a function does is decided, and tested, in the crate that it calls.
 
+mod client;
+mod client_event;
 mod error;
 mod frame;
+mod load;
+mod log;
 mod node;
 
 /// Functions of the Rust crates, as `sequencer-python` hands them to Python.
@@ -15,6 +19,15 @@ mod _native {
 
     #[pymodule_export]
     use super::node::Node;
+
+    #[pymodule_export]
+    use super::client::Client;
+
+    #[pymodule_export]
+    use super::log::read_log;
+
+    #[pymodule_export]
+    use super::load::run_load;
 
     #[pymodule_export]
     const HEADER_BYTES: usize = sequencer_wire::HEADER_BYTES;
