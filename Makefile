@@ -99,6 +99,10 @@ sim-teeth: setup  ## Plant each known bug in turn; the simulator must find every
 bench-core: setup  ## Measure the append path of core and storage in one thread, and the recovery scan.
 	$(CARGO) bench --locked -p sequencer-runtime --bench core
 
+bench: setup  ## Measure this project, and its peers where they are at hand, side by side; writes docs/reference/benchmarks.md.
+	$(UV) sync --locked --inexact --group bench --python "$(PYTHON)" --quiet
+	$(BIN)/python scripts/bench.py $(BENCH)
+
 soak: setup  ## The long form: SOAK_SEEDS=50000, each bug from five first seeds, SOAK_FUZZ_SECONDS=600 of fuzzing.
 	$(CARGO) run $(SIMULATOR) -- run --seeds $(SOAK_SEEDS)
 	cd node && for first in $(SOAK_TEETH_FROM); do \
@@ -115,7 +119,7 @@ clean:  ## Remove what was built and installed in this directory.
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis node/target
 
 # Directories have these names, so make would call them up to date; each says plainly what is missing.
-demo-down bench e2e:
+demo-down e2e:
 	@echo "make $@: nothing can be deployed yet, so this target arrives with the node process; see README.md." >&2; exit 1
 
 $(UV): scripts/bootstrap_uv.py scripts/uv.txt
