@@ -11,7 +11,7 @@ use sequencer_core::{
     Admitted, Answer, ClaimMismatch, Core, Effect, Effects, Event, FrameSource, Now, Outgoing, PeerRefusal,
     Proposal, Refusal, Request, Restored, Snapshot, Status, TransferError,
 };
-use sequencer_storage::{Disk, Log, Recovered, RecoveryReport, StorageError};
+use sequencer_storage::{Disk, Log, Recovered, RecoveryReport, Saved, StorageError};
 use sequencer_wire::{
     Envelope, LogEnd, MEMBERS_MAX, NodeId, Position, Term, TermTable, WireError, decode_peer,
     encode_append_header, encode_peer,
@@ -217,31 +217,38 @@ impl<D: Disk> Replica<D> {
     }
 
     fn maintain_log(&mut self) -> Result<(), StorageError> {
+        self.note_saved()?;
         let space = self.log.space()?;
         self.core.note_space(space.is_low);
-        self.save_snapshot()?;
-        // Room is made before it is taken.
-        self.trim()?;
+        if !self.log.is_saving() {
+            self.start_saving()?;
+        }
         self.log.maintain()
     }
 
-    fn save_snapshot(&mut self) -> Result<(), StorageError> {
-        let status = self.core.status();
-        if status.end.position.0.saturating_sub(status.snapshot.0) >= self.snapshot_every_bytes {
-            self.core.take_snapshot();
-        }
-        if let Some((end, bytes)) = self.core.ready_snapshot() {
-            self.log.save_snapshot(end, &bytes)?;
-            self.core.note_snapshot(end.position);
+    /// Tells the core of what has been saved.
+    fn note_saved(&mut self) -> Result<(), StorageError> {
+        match self.log.poll_saved()? {
+            Some(Saved::Snapshot(info)) => self.core.note_snapshot(info.end.position),
+            Some(Saved::Start(start)) => self.core.note_log_start(start),
+            None => {}
         }
         Ok(())
     }
 
-    fn trim(&mut self) -> Result<(), StorageError> {
+    /// Starts to save a snapshot of the core, or the new start of a trimmed log: one of them at a time.
+    fn start_saving(&mut self) -> Result<(), StorageError> {
+        let status = self.core.status();
+        if status.end.position.0.saturating_sub(status.snapshot.0) >= self.snapshot_every_bytes {
+            self.core.take_snapshot();
+        }
+        // Room is made before it is taken.
         let floor = self.core.trim_floor();
-        if floor > self.log.start() {
-            let start = self.log.trim(floor)?;
-            self.core.note_log_start(start);
+        if floor > self.log.start() && self.log.start_trim(floor)? {
+            return Ok(());
+        }
+        if let Some((end, bytes)) = self.core.ready_snapshot() {
+            self.log.start_snapshot(end, &bytes)?;
         }
         Ok(())
     }
@@ -356,7 +363,11 @@ impl<D: Disk> Replica<D> {
     fn act(&mut self, effect: &Effect, bytes: &[u8], host: &mut impl Host) -> Result<(), StorageError> {
         match *effect {
             Effect::SaveHardState(state) => self.log.save_hard_state(&state),
-            Effect::Cut { to } if to < self.log.end() => self.log.cut(to),
+            Effect::Cut { to } if to < self.log.end() => {
+                self.log.cut(to)?;
+                // The cut waited for it. The core must not ask for what a trim has taken.
+                self.note_saved()
+            }
             // Only what was never handed to storage is gone.
             Effect::Cut { .. } => Ok(()),
             Effect::Write { from, to } => {
@@ -375,7 +386,10 @@ impl<D: Disk> Replica<D> {
                 self.reads.push(PendingRead::Snapshot { peer, id, offset, limit_bytes });
                 Ok(())
             }
-            Effect::Install { last } => self.log.install(last, self.core.installed_bytes()),
+            Effect::Install { last } => {
+                self.log.install(last, self.core.installed_bytes())?;
+                self.note_saved()
+            }
             Effect::Committed { position } => {
                 self.log.note_commit(position);
                 Ok(())

@@ -56,6 +56,7 @@ impl<D: Disk> Log<D> {
     /// The steps above. Returns how many bytes were cleared.
     pub(crate) fn truncate(&mut self, to: Position) -> Result<u64, StorageError> {
         self.wait_running()?;
+        self.end_saving()?;
         if self.segments.is_empty() {
             self.make_first_segment()?;
         }
@@ -110,6 +111,7 @@ impl<D: Disk> Log<D> {
     /// The planted bug `SkipCutInvalidation`: shorter in memory, unchanged on the disk.
     fn forget_from(&mut self, to: Position) -> Result<(), StorageError> {
         self.wait_running()?;
+        self.end_saving()?;
         if self.segments.is_empty() {
             self.make_first_segment()?;
         }

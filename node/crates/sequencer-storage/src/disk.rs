@@ -114,6 +114,29 @@ pub enum DiskError {
     Stopped,
 }
 
+/// What is made durable in the background.
+#[derive(Clone, Debug)]
+pub enum Save<F> {
+    /// A new file that holds these bytes: written under a temporary name, synced, given its name, and the directory synced.
+    File {
+        /// Its name until it is durable; must be free.
+        temporary: String,
+        /// Its name; must be free.
+        name: String,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// A part of a file that exists, written and synced.
+    Bytes {
+        /// The file.
+        file: F,
+        /// Where the part begins.
+        offset: u64,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+}
+
 /// One directory of preallocated files, used by one owner on one thread.
 pub trait Disk {
     /// Cheap handle of an open file.
@@ -137,6 +160,18 @@ pub trait Disk {
 
     /// Blocks until the file is there; `None` when none is being created.
     fn wait_create(&mut self) -> Result<Option<Self::File>, DiskError>;
+
+    /// Starts to save something, and returns at once. Nothing is left behind when there is no room.
+    ///
+    /// # Panics
+    /// When something is being saved already.
+    fn start_save(&mut self, save: Save<Self::File>) -> Result<(), DiskError>;
+
+    /// The file of what was saved, once it is durable, without blocking; `None` until then. Its error is returned here.
+    fn finished_save(&mut self) -> Result<Option<Self::File>, DiskError>;
+
+    /// Blocks until it is durable; `None` when nothing is being saved.
+    fn wait_save(&mut self) -> Result<Option<Self::File>, DiskError>;
 
     /// Opens a file that exists.
     fn open(&mut self, name: &str) -> Result<Self::File, DiskError>;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
-use crate::chores::{Chores, Closer, Made};
-use crate::disk::{Disk, DiskError, Operation, SyncId};
+use crate::chores::{Chores, Closer, Job, Made, Saved};
+use crate::disk::{Disk, DiskError, Operation, Save, SyncId};
 use crate::sync_thread::{SyncThread, io_error};
 
 /// Held locked while the directory is in use; not part of the log.
@@ -30,10 +30,17 @@ pub struct FileDisk {
     chores: Chores,
     /// Name and size of the file that is being made.
     making: Option<(String, u64)>,
+    /// What is being saved.
+    saving: Option<Saving>,
     /// The first error of a sync; final.
     failed: Option<DiskError>,
     /// Locked as long as it is open. Fields are dropped in order: the sync thread ends before the lock goes.
     _lock: File,
+}
+
+enum Saving {
+    New { name: String, bytes: u64 },
+    Old(FileHandle),
 }
 
 /// Handle of an open file.
@@ -71,6 +78,12 @@ impl FileHandle {
 
     pub(crate) fn sync(&self) -> Result<(), DiskError> {
         self.0.file().sync_data().map_err(|error| io_error(&self.0.name, Operation::Sync, &error))
+    }
+
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.check_range(offset, bytes.len())?;
+        let written = self.0.file().write_all_at(bytes, offset);
+        written.map_err(|error| io_error(&self.0.name, Operation::Write, &error))
     }
 
     /// Refuses an access that would read or write past the end.
@@ -128,6 +141,7 @@ impl FileDisk {
             syncs,
             chores,
             making: None,
+            saving: None,
             failed: None,
             _lock: lock,
         })
@@ -161,6 +175,21 @@ impl FileDisk {
         let Some(made) = made else { return Ok(None) };
         let (name, bytes) = self.making.take().expect("what was made had been asked for");
         Ok(Some(FileHandle::new(&name, made?, bytes, self.chores.closer())))
+    }
+
+    fn take_saved(&mut self, saved: Option<Saved>) -> Result<Option<FileHandle>, DiskError> {
+        let Some(saved) = saved else { return Ok(None) };
+        let saving = self.saving.take().expect("what was saved had been asked for");
+        let is_sync =
+            matches!(saved, Err(DiskError::Io { operation: Operation::Sync | Operation::SyncDir, .. }));
+        let saved = if is_sync { self.final_error(saved) } else { saved };
+        Ok(Some(match (saved?, saving) {
+            (Some(file), Saving::New { name, bytes }) => {
+                FileHandle::new(&name, file, bytes, self.chores.closer())
+            }
+            (None, Saving::Old(file)) => file,
+            _ => unreachable!("a new file comes back as one"),
+        }))
     }
 
     fn check_failed(&self) -> Result<(), DiskError> {
@@ -267,6 +296,41 @@ impl Disk for FileDisk {
         self.take_made(made)
     }
 
+    fn start_save(&mut self, save: Save<FileHandle>) -> Result<(), DiskError> {
+        self.check_failed()?;
+        let (job, saving) = match save {
+            Save::File { temporary, name, bytes } => {
+                let (temporary_path, path) = (self.path(&temporary)?, self.path(&name)?);
+                let saving = Saving::New { name: name.clone(), bytes: bytes.len() as u64 };
+                let directory = Arc::clone(&self.directory_file);
+                let job = Job::File {
+                    temporary: (temporary, temporary_path),
+                    name: (name, path),
+                    bytes,
+                    directory,
+                };
+                (job, saving)
+            }
+            Save::Bytes { file, offset, bytes } => {
+                file.check_range(offset, bytes.len())?;
+                (Job::Bytes { file: file.clone(), offset, bytes }, Saving::Old(file))
+            }
+        };
+        self.chores.save(job);
+        self.saving = Some(saving);
+        Ok(())
+    }
+
+    fn finished_save(&mut self) -> Result<Option<FileHandle>, DiskError> {
+        let saved = self.chores.poll_saved();
+        self.take_saved(saved)
+    }
+
+    fn wait_save(&mut self) -> Result<Option<FileHandle>, DiskError> {
+        let saved = self.chores.wait_saved();
+        self.take_saved(saved)
+    }
+
     fn open(&mut self, name: &str) -> Result<FileHandle, DiskError> {
         let file = OpenOptions::new().read(true).write(true).open(self.path(name)?);
         let file = file.map_err(|error| name_error(name, Operation::Open, &error))?;
@@ -305,9 +369,7 @@ impl Disk for FileDisk {
     }
 
     fn write_at(&mut self, file: &FileHandle, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        file.check_range(offset, bytes.len())?;
-        let written = file.0.file().write_all_at(bytes, offset);
-        written.map_err(|error| io_error(&file.0.name, Operation::Write, &error))
+        file.write(offset, bytes)
     }
 
     fn sync(&mut self, file: &FileHandle) -> Result<(), DiskError> {

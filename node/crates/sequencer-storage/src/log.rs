@@ -5,8 +5,8 @@
 //! 2. At most one asynchronous sync runs; it covers everything up to `running.end`, and `durable` moves there only when it has
 //!    finished without an error.
 //! 3. The newest watermark slot says synced <= acknowledged <= intent, on the disk as in memory.
-//! 4. Behind `end` the last segment is zero and no segment follows, unless `untrusted_tail` is set; then the next append or
-//!    cut makes it so before it writes.
+//! 4. Behind `end` nothing in the last segment verifies (it is zero, or what it held before it was used again), and no segment
+//!    follows, unless `untrusted_tail` is set; then the next append or cut makes it so before it writes.
 //! 5. After a disk error nothing is written any more.
 
 use sequencer_wire::{HardState, LogEnd, Position, Term, TermTable};
@@ -18,6 +18,7 @@ use crate::hard_state::{HardStateFile, Stored};
 use crate::identity::Identity;
 use crate::log_start::LogStart;
 use crate::options::{Durability, Options};
+use crate::saving::{Saved, Saving};
 use crate::sector;
 use crate::segment::{FRAMES_AT, Segment};
 use crate::slot_file::SlotFile;
@@ -56,10 +57,13 @@ pub struct Log<D: Disk> {
     pub(crate) members_end: Position,
     /// Index of the oldest segment with writes that no running or finished sync covers.
     pub(crate) first_unsynced: usize,
-    /// Names have changed that no running or finished sync covers.
     /// Name of the spare that is being created.
     pub(crate) making_spare: Option<String>,
+    /// Names have changed that no running or finished sync covers.
     pub(crate) names_unsynced: bool,
+    pub(crate) saving: Option<Saving>,
+    /// What was saved and nobody was told of yet.
+    pub(crate) saved: Option<Saved>,
     pub(crate) running: Option<RunningSync>,
     pub(crate) untrusted_tail: bool,
     /// Bytes before this were found in the page cache after an unclean stop with memory durability. A sync may have failed on them
@@ -199,6 +203,7 @@ impl<D: Disk> Log<D> {
 
     fn settle(&mut self) -> Result<(), StorageError> {
         self.wait_running()?;
+        self.end_saving()?;
         if self.making_spare.take().is_some() {
             // Made or not, it is not needed any more; the next opening removes it.
             drop(self.disk.wait_create());

@@ -135,6 +135,8 @@ impl<D: Disk> Log<D> {
             durable: survey.watermark.synced.min(end.position).max(start),
             watermark: survey.watermark,
             names_unsynced: false,
+            saving: None,
+            saved: None,
             running: None,
             untrusted_tail: true,
             suspect_end: Position::START,

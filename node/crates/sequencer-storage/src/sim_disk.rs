@@ -6,7 +6,7 @@
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use crate::disk::{Disk, DiskError, Operation, SyncId};
+use crate::disk::{Disk, DiskError, Operation, Save, SyncId};
 use crate::sim_file::SimFile;
 use crate::sim_state::{Course, DirectoryChange, RunningSync, SimState};
 
@@ -58,6 +58,26 @@ impl SimDisk {
     }
 }
 
+impl SimDisk {
+    fn save(&mut self, save: Save<SimHandle>) -> Result<SimHandle, DiskError> {
+        match save {
+            Save::File { temporary, name, bytes } => {
+                let file = self.create(&temporary, bytes.len() as u64)?;
+                self.write_at(&file, 0, &bytes)?;
+                self.sync(&file)?;
+                self.rename(&temporary, &name)?;
+                self.sync_dir()?;
+                Ok(file)
+            }
+            Save::Bytes { file, offset, bytes } => {
+                self.write_at(&file, offset, &bytes)?;
+                self.sync(&file)?;
+                Ok(file)
+            }
+        }
+    }
+}
+
 impl Disk for SimDisk {
     type File = SimHandle;
 
@@ -105,6 +125,42 @@ impl Disk for SimDisk {
 
     fn wait_create(&mut self) -> Result<Option<SimHandle>, DiskError> {
         self.finished_create()
+    }
+
+    fn start_save(&mut self, save: Save<SimHandle>) -> Result<(), DiskError> {
+        let is_late = {
+            let mut state = self.state();
+            assert!(state.saved.is_none() && state.saving.is_none(), "one thing is saved at a time");
+            if state.stopped {
+                return Err(DiskError::Stopped);
+            }
+            state.rng.coin()
+        };
+        if is_late {
+            // It is done when its owner asks for it, after all that happens until then.
+            self.state().saving = Some(save);
+            return Ok(());
+        }
+        // It is done at once; its owner must ask for it all the same.
+        let saved = self.save(save);
+        if saved == Err(DiskError::Stopped) {
+            return saved.map(drop);
+        }
+        self.state().saved = Some(saved);
+        Ok(())
+    }
+
+    fn finished_save(&mut self) -> Result<Option<SimHandle>, DiskError> {
+        let late = self.state().saving.take();
+        if let Some(save) = late {
+            return self.save(save).map(Some);
+        }
+        let saved = self.state().saved.take();
+        saved.transpose()
+    }
+
+    fn wait_save(&mut self) -> Result<Option<SimHandle>, DiskError> {
+        self.finished_save()
     }
 
     fn open(&mut self, name: &str) -> Result<SimHandle, DiskError> {

@@ -162,6 +162,8 @@ impl SimState {
     fn end_life(&mut self) {
         self.life += 1;
         self.created = None;
+        self.saving = None;
+        self.saved = None;
         self.stopped = false;
         self.stop_in = None;
         self.fail_next.clear();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use crate::disk::{DiskError, Operation, SyncId};
+use crate::disk::{DiskError, Operation, Save, SyncId};
 use crate::sim_disk::{SimCounters, SimHandle};
 use crate::sim_file::SimFile;
 use crate::splitmix::SplitMix64;
@@ -64,6 +64,10 @@ pub(crate) struct SimState {
     pub(crate) finished: Option<SyncId>,
     /// What came of the creation that was started.
     pub(crate) created: Option<Result<SimHandle, DiskError>>,
+    /// What is to be saved.
+    pub(crate) saving: Option<Save<SimHandle>>,
+    /// What came of what was to be saved.
+    pub(crate) saved: Option<Result<SimHandle, DiskError>>,
     /// A sync that failed; every later one fails with the same error.
     pub(crate) failed: Option<DiskError>,
     pub(crate) counters: SimCounters,
@@ -88,6 +92,8 @@ impl SimState {
             writes: 0,
             life: 0,
             created: None,
+            saving: None,
+            saved: None,
             stopped: false,
             stop_in: None,
             fail_next: Vec::new(),

@@ -7,7 +7,7 @@
 //!
 //! Invariant: once `save` has returned, no later read yields an older record.
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Save};
 use crate::error::{CorruptionCause, StorageError};
 use crate::identity::{missing_record, read_exact};
 use crate::sector::{self, Heal, PAIR_BYTES, Record};
@@ -79,6 +79,13 @@ impl<F: Clone, R: SlotRecord> SlotFile<F, R> {
             disk.sync(&self.file)?;
         }
         Ok(())
+    }
+
+    /// `next` under the next sequence number, and what has to be saved for it. It is the newest once that is durable.
+    pub(crate) fn prepare(&self, next: R) -> (R, Save<F>) {
+        let next = next.with_sequence(self.newest.sequence() + 1);
+        let (offset, bytes) = (slot_offset(next.sequence()), sector::encode_pair(&next).to_vec());
+        (next, Save::Bytes { file: self.file.clone(), offset, bytes })
     }
 
     /// Saves `next` under the next sequence number; durable when it returns.

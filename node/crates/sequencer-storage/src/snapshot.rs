@@ -15,9 +15,10 @@
 use sequencer_wire::teeth::{self, Bug};
 use sequencer_wire::{ClusterId, LogEnd, Position, Term};
 
-use crate::disk::{Disk, SECTOR_BYTES};
+use crate::disk::{Disk, SECTOR_BYTES, Save};
 use crate::error::{CorruptionCause, StorageError};
 use crate::log::Log;
+use crate::saving::Saving;
 use crate::sector::{self, Decoded, Fields, Record, Taken};
 
 const PREFIX: &str = "snapshot-";
@@ -38,7 +39,7 @@ pub struct SnapshotInfo {
 /// A saved snapshot with its file.
 pub(crate) struct SnapshotFile<F> {
     pub(crate) info: SnapshotInfo,
-    file: F,
+    pub(crate) file: F,
 }
 
 /// ```text
@@ -109,19 +110,39 @@ impl<D: Disk> Log<D> {
     /// poisoned.
     pub fn save_snapshot(&mut self, end: LogEnd, bytes: &[u8]) -> Result<(), StorageError> {
         self.guarded(|log| {
-            let least = log.snapshot().map_or(log.start(), |present| present.end.position.advanced(1));
-            let position = end.position;
-            if position < least || position > log.durable || log.term_before(position) != end.term {
-                return Err(StorageError::SnapshotPosition { position, least, most: log.durable });
-            }
-            let saved = write_snapshot(&mut log.disk, log.options.cluster, end, bytes, true)?;
-            log.snapshots.push(saved);
-            log.thin_snapshots()
+            log.end_saving()?;
+            log.begin_snapshot(end, bytes)?;
+            log.wait_saved()?;
+            Ok(())
         })
     }
 
+    /// Starts what [`Log::save_snapshot`] does, and returns at once. [`Log::poll_saved`] says when it is done. Nothing else may be being saved.
+    ///
+    /// # Errors
+    /// As of [`Log::save_snapshot`], but for `Full`, which [`Log::poll_saved`] tells.
+    ///
+    /// # Panics
+    /// When something is being saved already.
+    pub fn start_snapshot(&mut self, end: LogEnd, bytes: &[u8]) -> Result<(), StorageError> {
+        self.guarded(|log| log.begin_snapshot(end, bytes))
+    }
+
+    fn begin_snapshot(&mut self, end: LogEnd, bytes: &[u8]) -> Result<(), StorageError> {
+        let least = self.snapshot().map_or(self.start(), |present| present.end.position.advanced(1));
+        let position = end.position;
+        if position < least || position > self.durable || self.term_before(position) != end.term {
+            return Err(StorageError::SnapshotPosition { position, least, most: self.durable });
+        }
+        remove_leftovers(&mut self.disk, end)?;
+        let info = SnapshotInfo { end, bytes: bytes.len() as u64 };
+        let (name, bytes) = (snapshot_name(end.position), encode(self.options.cluster, end, bytes));
+        let save = Save::File { temporary: NEW.to_owned(), name, bytes };
+        self.start_saving(Saving::Snapshot(info), save)
+    }
+
     /// Removes those whose neighbours are nearest to each other while there are too many.
-    fn thin_snapshots(&mut self) -> Result<(), StorageError> {
+    pub(crate) fn thin_snapshots(&mut self) -> Result<(), StorageError> {
         // A crash before this may have left more than one too many.
         while self.snapshots.len() > SNAPSHOTS_MAX {
             let at = |index: usize| self.snapshots[index].info.end.position.0;
@@ -159,6 +180,27 @@ impl<D: Disk> Log<D> {
     }
 }
 
+/// The whole file.
+fn encode(cluster: ClusterId, end: LogEnd, bytes: &[u8]) -> Vec<u8> {
+    let header = Header { cluster, end, bytes: bytes.len() as u64, crc: crc32c::crc32c(bytes) };
+    let mut file = Vec::with_capacity(SECTOR_BYTES + bytes.len());
+    file.extend_from_slice(&sector::encode(&header));
+    file.extend_from_slice(bytes);
+    file
+}
+
+/// Removes what an earlier try has left.
+fn remove_leftovers<D: Disk>(disk: &mut D, end: LogEnd) -> Result<(), StorageError> {
+    let names = disk.list()?;
+    let name = snapshot_name(end.position);
+    for leftover in [NEW, name.as_str()] {
+        if names.iter().any(|name| name == leftover) {
+            disk.remove(leftover)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a snapshot and gives it its name.
 pub(crate) fn write_snapshot<D: Disk>(
     disk: &mut D,
@@ -167,18 +209,11 @@ pub(crate) fn write_snapshot<D: Disk>(
     bytes: &[u8],
     is_synced: bool,
 ) -> Result<SnapshotFile<D::File>, StorageError> {
-    let names = disk.list()?;
+    remove_leftovers(disk, end)?;
     let name = snapshot_name(end.position);
-    for leftover in [NEW, name.as_str()] {
-        if names.iter().any(|name| name == leftover) {
-            disk.remove(leftover)?;
-        }
-    }
     let info = SnapshotInfo { end, bytes: bytes.len() as u64 };
     let file = disk.create(NEW, SECTOR_BYTES as u64 + info.bytes)?;
-    let header = Header { cluster, end, bytes: info.bytes, crc: crc32c::crc32c(bytes) };
-    disk.write_at(&file, 0, &sector::encode(&header))?;
-    disk.write_at(&file, SECTOR_BYTES as u64, bytes)?;
+    disk.write_at(&file, 0, &encode(cluster, end, bytes))?;
     let syncs = is_synced || !teeth::is_active(Bug::InstallBeforeSync);
     if syncs {
         disk.sync(&file)?;

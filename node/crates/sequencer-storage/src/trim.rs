@@ -1,8 +1,8 @@
 //! Taking bytes off the front of the log, and replacing all of it by a snapshot.
 //!
 //! Trimming: 1. The newest snapshot at or below the floor becomes the base. 2. The start of the segment that holds its position is saved as
-//! the start of the log. 3. The segments below are removed, the lowest first, and the snapshots before the base.
-//! A crash after 2 leaves segments and snapshots below the start, which the next opening removes.
+//! the start of the log. 3. When that is durable, the segments below are removed or used again, the lowest first, and the snapshots before the base
+//! are removed. A crash after 2 leaves segments and snapshots below the start, which the next opening removes.
 //!
 //! Installing: 1. The snapshot is saved, durably. 2. The start is saved with the mark `installing`: from here on the snapshot counts
 //! and every segment is void. 3. All segments are removed, durably. 4. An empty segment at the start is made, with a watermark that says
@@ -17,6 +17,7 @@ use crate::error::StorageError;
 use crate::log::Log;
 use crate::log_start::LogStart;
 use crate::options::Options;
+use crate::saving::Saving;
 use crate::sector;
 use crate::segment::{Segment, SegmentHeader, segment_base, segment_name};
 use crate::snapshot::write_snapshot;
@@ -30,33 +31,40 @@ impl<D: Disk> Log<D> {
     /// `Disk`: the log is poisoned.
     pub fn trim(&mut self, floor: Position) -> Result<Position, StorageError> {
         self.guarded(|log| {
-            let below =
-                log.snapshots.iter().take_while(|snapshot| snapshot.info.end.position <= floor).count();
-            let Some(base) = below.checked_sub(1) else { return Ok(log.start()) };
-            let position = log.snapshots[base].info.end.position;
-            let last = log.segments.len().saturating_sub(1);
-            // A segment whose first frame is durable has a durable name too, so the log may start with it.
-            let may_go = |segment: &&Segment<D::File>| segment.end <= position && segment.end < log.durable;
-            let gone = log.segments[..last].iter().take_while(may_go).count();
-            if gone == 0 || log.untrusted_tail {
-                return Ok(log.start());
-            }
-            log.wait_running()?;
-            let start = log.segments[gone].base;
-            let term_before = log.term_before(start);
-            let next = LogStart { start, term_before, installing: false, ..log.log_start.newest.clone() };
-            log.log_start.save(&mut log.disk, next)?;
-            for segment in log.segments.drain(..gone) {
-                log.disk.remove(&segment.name)?;
-            }
-            for _ in 0..base {
-                log.remove_snapshot(0)?;
-            }
-            log.disk.sync_dir()?;
-            log.names_unsynced = false;
-            log.first_unsynced = log.first_unsynced.saturating_sub(gone);
-            Ok(start)
+            log.end_saving()?;
+            log.begin_trim(floor)?;
+            log.wait_saved()?;
+            Ok(log.start())
         })
+    }
+
+    /// Starts what [`Log::trim`] does, and returns at once; false when nothing can go, or something is being saved already.
+    /// [`Log::poll_saved`] says when it is done.
+    ///
+    /// # Errors
+    /// `Disk`: the log is poisoned.
+    pub fn start_trim(&mut self, floor: Position) -> Result<bool, StorageError> {
+        self.guarded(|log| if log.is_saving() { Ok(false) } else { log.begin_trim(floor) })
+    }
+
+    fn begin_trim(&mut self, floor: Position) -> Result<bool, StorageError> {
+        let below = self.snapshots.iter().take_while(|snapshot| snapshot.info.end.position <= floor).count();
+        let Some(base) = below.checked_sub(1) else { return Ok(false) };
+        let position = self.snapshots[base].info.end.position;
+        let last = self.segments.len().saturating_sub(1);
+        // A segment whose first frame is durable has a durable name too, so the log may start with it.
+        let may_go = |segment: &&Segment<D::File>| segment.end <= position && segment.end < self.durable;
+        let gone = self.segments[..last].iter().take_while(may_go).count();
+        if gone == 0 || self.untrusted_tail {
+            return Ok(false);
+        }
+        let start = self.segments[gone].base;
+        let term_before = self.term_before(start);
+        let next = LogStart { start, term_before, installing: false, ..self.log_start.newest.clone() };
+        let (next, save) = self.log_start.prepare(next);
+        self.drop_early(start, position)?;
+        self.start_saving(Saving::Start { next, base: position }, save)?;
+        Ok(true)
     }
 
     /// Replaces the whole log by a snapshot: afterwards it starts and ends at `end`, durably.
@@ -66,6 +74,7 @@ impl<D: Disk> Log<D> {
     pub fn install(&mut self, end: LogEnd, bytes: &[u8]) -> Result<(), StorageError> {
         self.guarded(|log| {
             log.wait_running()?;
+            log.end_saving()?;
             // Without room for the new segment nothing has changed.
             log.make_spares(1)?;
             let cluster = log.options.cluster;

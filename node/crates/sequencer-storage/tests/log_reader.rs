@@ -164,3 +164,23 @@ fn a_directory_without_a_log_is_said() {
     let missing = LogReader::new(&directory.path().join("missing")).first();
     assert!(matches!(missing, Err(ReadError::Io { .. })));
 }
+
+/// A reader still has a segment open that a trim has freed and that holds other positions by now.
+#[test]
+fn a_segment_that_is_used_again_is_not_taken_for_what_it_was() {
+    let mut place = Place::new();
+    place.fill(120);
+    let end = place.log.log_end();
+    place.log.save_snapshot(end, b"state").unwrap();
+    let mut reader = place.reader();
+    let mut found = Vec::new();
+    assert!(reader.read(Position::START, end.position, Term::NONE, 1000, &mut found).unwrap() > 0);
+    let start = place.log.trim(end.position).unwrap();
+    place.fill(150);
+    found.clear();
+    match reader.read(Position(72), end.position, Term(1), 1000, &mut found) {
+        Err(ReadError::BelowStart { first, .. }) => assert_eq!(first, Some(start)),
+        other => panic!("{other:?}"),
+    }
+    assert!(place.read_all(&mut reader, start, 1000) == place.bytes[start.0 as usize..]);
+}

@@ -84,6 +84,8 @@ pub enum Bug {
     GrantTooEarly,
     /// What one replica repeats counts as agreement.
     AgreeWithItself,
+    /// Segments are used again before the new start of the log is durable.
+    ReuseBeforeDurable,
 }
 
 impl Bug {
@@ -126,6 +128,7 @@ impl Bug {
         Bug::InstallBeforeSync,
         Bug::GrantTooEarly,
         Bug::AgreeWithItself,
+        Bug::ReuseBeforeDurable,
     ];
 
     /// The name on command lines and in reports.
@@ -169,6 +172,7 @@ impl Bug {
             Bug::InstallBeforeSync => "install-before-sync",
             Bug::GrantTooEarly => "grant-too-early",
             Bug::AgreeWithItself => "agree-with-itself",
+            Bug::ReuseBeforeDurable => "reuse-before-durable",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use sequencer_storage::{Disk, DiskError, SyncId};
+use sequencer_storage::{Disk, DiskError, Save, SyncId};
 
 /// Passes everything on to another disk.
 pub(crate) struct TimedDisk<D> {
@@ -51,6 +51,21 @@ impl<D: Disk> Disk for TimedDisk<D> {
     fn wait_create(&mut self) -> Result<Option<D::File>, DiskError> {
         self.note();
         self.inner.wait_create()
+    }
+
+    fn start_save(&mut self, save: Save<D::File>) -> Result<(), DiskError> {
+        self.note();
+        self.inner.start_save(save)
+    }
+
+    fn finished_save(&mut self) -> Result<Option<D::File>, DiskError> {
+        self.note();
+        self.inner.finished_save()
+    }
+
+    fn wait_save(&mut self) -> Result<Option<D::File>, DiskError> {
+        self.note();
+        self.inner.wait_save()
     }
 
     fn open(&mut self, name: &str) -> Result<D::File, DiskError> {

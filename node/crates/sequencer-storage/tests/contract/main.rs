@@ -10,4 +10,5 @@ mod durability;
 mod formatting;
 mod frames;
 mod place;
+mod saves;
 mod snapshots;

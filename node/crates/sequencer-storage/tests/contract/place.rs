@@ -11,6 +11,8 @@ pub(crate) trait Place {
     type Disk: Disk;
     /// The disk as a new process finds it; the one before must have been dropped.
     fn disk(&self) -> Self::Disk;
+    /// Names of the files there.
+    fn names(&self) -> Vec<String>;
 }
 
 pub(crate) struct Simulated(SimDisk);
@@ -23,6 +25,10 @@ impl Place for Simulated {
         self.0.set_auto_sync(true);
         self.0.clone()
     }
+
+    fn names(&self) -> Vec<String> {
+        self.0.clone().list().unwrap()
+    }
 }
 
 pub(crate) struct Real(tempfile::TempDir);
@@ -32,6 +38,11 @@ impl Place for Real {
 
     fn disk(&self) -> FileDisk {
         FileDisk::open(self.0.path()).unwrap()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 }
 

@@ -18,16 +18,16 @@ contract!(
 );
 
 /// The end of the log of [`filled`] after `count` messages.
-fn boundary(count: u64) -> LogEnd {
+pub(crate) fn boundary(count: u64) -> LogEnd {
     LogEnd { term: Term(1), position: Position(72 + count * 336) }
 }
 
-fn save<D: Disk>(log: &mut Log<D>, count: u64) {
+pub(crate) fn save<D: Disk>(log: &mut Log<D>, count: u64) {
     let end = boundary(count);
     log.save_snapshot(end, &snapshot_bytes(end)).unwrap();
 }
 
-fn read_from_start<D: Disk>(log: &mut Log<D>) -> Vec<u8> {
+pub(crate) fn read_from_start<D: Disk>(log: &mut Log<D>) -> Vec<u8> {
     let (start, mut bytes) = (log.start().0, Vec::new());
     while start + (bytes.len() as u64) < log.end().0 {
         assert!(log.read(Position(start + bytes.len() as u64), 5000, &mut bytes).unwrap() > 0);
