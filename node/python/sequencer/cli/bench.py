@@ -13,18 +13,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from sequencer import _native
 from sequencer.cli.admin_client import AdminClient
 from sequencer.cli.exits import ExitCode, FailedError
 from sequencer.cli.local_cluster import LocalCluster, config_path, read_cluster
-from sequencer.cli.local_setup import Wishes, prepare
+from sequencer.cli.local_setup import RESERVE_BYTES, Wishes, prepare
 from sequencer.cli.output import Output, OutputOption, make_table, print_json, print_table
 from sequencer.cli.target import find_leader
-from sequencer.node.config import Durability, Idle
+from sequencer.node.config import MIB, Durability, Idle, Limits
 
 WARMUP_S = 5.0
+KEEP_MIB = 256
 STOP_WAIT_S = 10.0
 READY_WAIT_S = 20.0
 PROMISES = {
@@ -62,6 +64,15 @@ def bench(
         Durability, typer.Option("--durability", help="What an acknowledgement promises.")
     ] = Durability.MEMORY,
     idle: Annotated[Idle, typer.Option("--idle", help="How nodes and client wait for work.")] = Idle.YIELD,
+    keep_mib: Annotated[
+        int,
+        typer.Option(
+            "--keep-mib",
+            help="MiB of log that a node keeps; what lies further back is trimmed, and its files are used again. "
+            "0 keeps everything.",
+            min=0,
+        ),
+    ] = KEEP_MIB,
     parent: Annotated[
         Path | None,
         typer.Option(
@@ -90,7 +101,8 @@ def bench(
         "warmup_seconds": warmup,
         "idle": idle.value,
     }
-    with _place(directory, parent, Wishes(nodes=nodes, durability=durability, idle=idle)) as place:
+    wishes = Wishes(nodes=nodes, durability=durability, idle=idle, limits=_limits(keep_mib))
+    with _place(directory, parent, wishes) as place:
         clients = [AdminClient(node.admin, timeout_s=2.0) for node in place.cluster.nodes]
         leader = find_leader(clients, wait_s=READY_WAIT_S)
         if leader.status is None:
@@ -114,6 +126,7 @@ def bench(
         "rate": rate,
         "window": window,
         "seconds": seconds,
+        "keep_mib": keep_mib if directory is None else None,
         **report,
         "ok": report["received"] == report["sent"] and report["damaged"] == 0,
     }
@@ -143,6 +156,16 @@ def _tell(figures: dict[str, Any], output: Output) -> None:
     ]
     numbers = ("per second", "p50 us", "p90", "p99", "p99.9", "max")
     print_table(make_table(("cluster", "load", *numbers), rows, right=numbers))
+
+
+def _limits(keep_mib: int) -> Limits:
+    """Keep so much of the log, with snapshots close enough together that it can be trimmed."""
+    keep = keep_mib * MIB
+    common = Limits(reserve_bytes=RESERVE_BYTES)
+    if keep == 0:
+        return common
+    every = max(keep // 4, MIB)
+    return msgspec.structs.replace(common, retain_bytes=keep, snapshot_every_bytes=every)
 
 
 @contextlib.contextmanager

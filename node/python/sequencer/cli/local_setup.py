@@ -36,6 +36,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     durability: Durability | None = None
     idle: Idle | None = None
     base_port: int | None = None
+    limits: Limits | None = None
+    """Only for a cluster that is made anew."""
 
 
 def prepare(directory: Path, wishes: Wishes) -> LocalCluster:
@@ -71,7 +73,7 @@ def plan(wishes: Wishes, *, cluster: UUID, data: list[UUID], ports: list[int]) -
             insecure=True,
             founders=founders,
             peers=peers,
-            limits=Limits(reserve_bytes=RESERVE_BYTES),
+            limits=wishes.limits or Limits(reserve_bytes=RESERVE_BYTES),
         )
         for number in ids
     ]
