@@ -40,7 +40,7 @@ SOAK_TEETH_FROM ?= 1 10001 20001 30001 40001
 SUITES ?= check test-rust test-python sim second-opinion sim-teeth
 
 .PHONY: help setup build check fix gen unit test test-rust test-python sim second-opinion sim-teeth bench-core \
-	soak replay demo demo-down bench e2e clean
+	soak replay demo story demo-down bench e2e clean
 
 help:  ## Say what each target does.
 	@echo "usage: make TARGET [NAME=value]"
@@ -112,7 +112,10 @@ soak: setup  ## The long form: SOAK_SEEDS=50000, each bug from five first seeds,
 replay: setup  ## Run the one seed SEED=1 again and print every event as a readable trace.
 	$(CARGO) run --quiet $(SIMULATOR) -- replay --seed $(SEED) --trace
 
-demo: setup  ## Show how one simulated cluster, SEED=1, elects, fails and heals; `make replay` shows every event.
+demo: setup  ## A cluster of processes loses its leader under load, and the log is checked; 15 seconds once it is built.
+	$(BIN)/python scripts/demo.py
+
+story: setup  ## Show how one simulated cluster, SEED=1, elects, fails and heals; `make replay` shows every event.
 	$(CARGO) run --quiet $(SIMULATOR) -- replay --seed $(SEED) --story
 
 clean:  ## Remove what was built and installed in this directory.
@@ -120,7 +123,7 @@ clean:  ## Remove what was built and installed in this directory.
 
 # Directories have these names, so make would call them up to date; each says plainly what is missing.
 demo-down e2e:
-	@echo "make $@: nothing can be deployed yet, so this target arrives with the node process; see README.md." >&2; exit 1
+	@echo "make $@: nothing can be deployed to Kubernetes yet, so this target arrives with the operator; see README.md." >&2; exit 1
 
 $(UV): scripts/bootstrap_uv.py scripts/uv.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; install it, or name one with PYTHON=..." >&2; exit 1; }

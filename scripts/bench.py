@@ -68,11 +68,12 @@ def main() -> int:
     for figures in measure(arguments.peers, peers, seconds, warmup):
         rows.append(figures)
         print(json.dumps(figures), flush=True)
+    events = list(others(quick=arguments.quick))
     page = arguments.out / "benchmarks.md"
-    page.write_text(render(rows, seconds), encoding="utf-8")
+    page.write_text(render(rows, events, seconds), encoding="utf-8")
     plot(rows, arguments.out)
-    failed = [row for row in rows if not row["ok"]]
-    print(f"{len(rows)} runs, {len(failed)} not sound; see {page}")
+    failed = [row for row in (*rows, *events) if not row.get("ok", True)]
+    print(f"{len(rows) + len(events)} runs, {len(failed)} not sound; see {page}")
     return 1 if failed else 0
 
 
@@ -105,6 +106,28 @@ def measure(harness: Path, peers: tuple[str, ...], seconds: float, warmup: float
                 yield {**run(command), "load": load.name, "waits": idle, "is_synced": load.is_synced}
 
 
+def others(*, quick: bool) -> Iterator[Figures]:
+    """What is measured of this project alone: gaps, readers, and the Python client."""
+    scripts = Path(__file__).parent
+    rounds, messages = ("1", "200000") if quick else ("5", "2000000")
+    for name, *options in (
+        ("bench_cluster.py", "gaps", "readers", "--rounds", rounds),
+        ("bench_python_client.py", "--messages", messages),
+        ("bench_python_client.py", "--messages", messages, "--blocking"),
+    ):
+        command = [sys.executable, str(scripts / name), *options]
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False)
+        if outcome.returncode:
+            raise SystemExit(f"{name} failed:\n{outcome.stderr[-2000:]}")
+        for line in outcome.stdout.splitlines():
+            figures: Figures = json.loads(line)
+            if "what" not in figures:
+                twin = "blocking" if "--blocking" in options else "asyncio"
+                figures["what"] = f"Python client ({twin}), publish_many, window 8192, messages acknowledged"
+            print(line, flush=True)
+            yield figures
+
+
 def ours(load: Load, idle: str, seconds: float, warmup: float) -> list[str]:
     """The command that measures this project."""
     durability = "fsync" if load.is_synced else "memory"
@@ -130,7 +153,7 @@ def run(command: list[str]) -> Figures:
     return figures
 
 
-def render(rows: list[Figures], seconds: float) -> str:
+def render(rows: list[Figures], events: list[Figures], seconds: float) -> str:
     """The page."""
     processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     cpu = next(
@@ -147,8 +170,9 @@ def render(rows: list[Figures], seconds: float) -> str:
         f"{SIZE} bytes, {seconds:g} s each, one system after the other for every load; each row is one run.",
         "**Only ratios in one run mean anything**: absolute figures of a shared machine do not. A message counts when",
         "it has come back (see `sequencer bench --help`); round trips count from the intended send time. `limit` is a",
-        "bare pipe without a protocol: what sockets and files alone cost. How the peers are run is said by their",
-        "harness; [performance.md](../internals/performance.md) says where our time goes.",
+        "bare pipe without a protocol: what sockets and files alone cost. It rewrites 256 MiB of file; this project",
+        "keeps 256 MiB of log and uses its files again; the others append.",
+        "[performance.md](../internals/performance.md) says where our time goes.",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, {cores} cores ({cpu}).",
         "",
@@ -159,7 +183,22 @@ def render(rows: list[Figures], seconds: float) -> str:
         for load in LOADS:
             group = [row for row in rows if (row["waits"], row["load"]) == (waits, load.name)]
             lines += table(f"{load.name}, everybody {'yields' if waits == 'yield' else 'sleeps'}", group)
-    return "\n".join(lines)
+    lines += ["## This project alone", "", "| what | measured |", "| --- | --- |"]
+    lines += [f"| {event['what']} | {said(event)} |" for event in events]
+    return "\n".join([*lines, ""])
+
+
+def said(event: Figures) -> str:
+    """One measure in words."""
+    match event:
+        case {"longest_gap_ms": gaps, "rate": rate, "median_ms": median}:
+            return f"longest gap at {rate:,}/s: {', '.join(f'{gap:,.0f}' for gap in gaps)} ms; median {median:,.0f} ms"
+        case {"ns_without": before, "ns_with": after, "ratio": ratio, "rate": rate}:
+            return f"at {rate:,}/s: {before:,} ns without, {after:,} ns with, {ratio} times"
+        case {"throughput_per_s": per_s, "messages": messages}:
+            return f"{per_s:,}/s over {messages:,} messages"
+        case _:
+            return json.dumps(event)
 
 
 def table(title: str, group: list[Figures]) -> list[str]:

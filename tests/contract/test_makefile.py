@@ -22,6 +22,7 @@ STABLE = {
     "sim-teeth",
     "soak",
     "demo",
+    "story",
     "bench",
     "bench-core",
 }

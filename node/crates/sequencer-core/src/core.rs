@@ -201,6 +201,11 @@ impl Core {
         self.log.start()
     }
 
+    /// Whether nothing was admitted that [`Event::Flush`] has not sent and handed to storage yet.
+    pub fn is_flushed(&self) -> bool {
+        self.log.end() == self.written
+    }
+
     /// Whether requests are answered here now: this node leads, has committed in its term, and is not handing over.
     pub fn admits(&self) -> bool {
         self.check_leading().is_ok() && self.transfer.is_none()

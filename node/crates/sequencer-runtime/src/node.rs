@@ -147,6 +147,7 @@ impl Node {
             counters,
             clock,
             payload_bytes_max,
+            told: sequencer_wire::Position::START,
             housekeeping_at_ns: 0,
             stop_at_ns: None,
             turns: 0,
