@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from sequencer.cli import bench, dev, leader, member, node, stat, status, trim
+from sequencer.cli import bench, dev, leader, log, member, node, publish, stat, status, subscribe, trim
 from sequencer.cli.exits import EPILOG, ExitCode, exit_code
 from sequencer.errors import SequencerError
 
@@ -20,11 +20,14 @@ app = typer.Typer(
 app.command(epilog=EPILOG)(node.node)
 app.command(epilog=EPILOG)(dev.dev)
 app.command(epilog=EPILOG)(status.status)
+app.command(epilog=EPILOG)(publish.publish)
+app.command(epilog=EPILOG)(subscribe.subscribe)
 app.command(epilog=EPILOG)(bench.bench)
 app.command(epilog=EPILOG)(stat.stat)
 app.command(epilog=EPILOG)(trim.trim)
 app.add_typer(leader.app, name="leader", epilog=EPILOG)
 app.add_typer(member.app, name="member", epilog=EPILOG)
+app.add_typer(log.app, name="log", epilog=EPILOG)
 
 
 def main() -> None:

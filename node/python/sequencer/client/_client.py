@@ -143,13 +143,13 @@ class Client:
             window_bytes=window_bytes,
             resume=resume,
         )
-        session = Session(native, name, Troubles(self._addresses))
+        session = Session(native, name, Troubles(self._addresses), on_end=self._open.discard)
+        self._open.add(session)
         try:
             await session.opened(timeout_s)
         except BaseException:
             session.abandon()
             raise
-        self._open.add(session)
         return session
 
     async def subscribe(
@@ -217,7 +217,7 @@ class Client:
 
     async def close(self) -> None:
         """Let go of everything that is open: sessions stay as they are in the cluster, subscriptions end."""
-        for part in self._open:
+        for part in tuple(self._open):
             if isinstance(part, Session):
                 part.abandon()
             else:

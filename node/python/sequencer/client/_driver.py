@@ -33,7 +33,7 @@ class Driver:
         on_event: "Callable[[NativeEvent], None]",
         on_failure: Callable[[SequencerError], None],
     ) -> None:
-        self._native = native
+        self._native: NativeClient | None = native
         self._on_event = on_event
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
@@ -68,9 +68,10 @@ class Driver:
             self.wake()
 
     def close(self) -> None:
-        """Take no more turns, ever. The connections end with the native client."""
+        """Take no more turns, ever, and let go of the client: its connections end with whoever holds it last."""
         self.pause()
         self._is_open = False
+        self._native = None
 
     def _on_turn_due(self) -> None:
         # A turn may have come meanwhile because something was readable.
@@ -82,7 +83,7 @@ class Driver:
         self._turn()
 
     def _turn(self) -> None:
-        if self._is_paused:
+        if self._is_paused or self._native is None:
             return
         self._is_turn_due = False
         try:
@@ -96,7 +97,7 @@ class Driver:
         self._arm()
 
     def _arm(self) -> None:
-        if self._is_paused:
+        if self._is_paused or self._native is None:
             return
         due_s = self._native.due_s()
         if due_s is None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _QUEUED_BYTES_MAX = 4 << 20
 """Bytes that wait to be taken above which nothing more is read: then the node waits, and holds nothing for us."""
-_NEWS_WAIT_S = 0.5
-"""A node that has nothing to send says nothing; after this long it has told where its log ends."""
 
 
 class Feed:
@@ -48,9 +46,9 @@ class Feed:
         self._end: SequencerError | None = None
         self._is_over = False
         self._is_live = live
+        self._has_read = False
         self._position = from_position
         self._until: Position | None = None
-        self._news_timer: asyncio.TimerHandle | None = None
         native.subscribe(from_position, at=at, verify=verify)
         self._driver = Driver(native, on_event=self._on_event, on_failure=self._fail)
 
@@ -79,6 +77,8 @@ class Feed:
         self._finish()
 
     def _on_event(self, event: "NativeEvent") -> None:
+        if self._is_over:
+            return
         match event:
             case ("frames", position, previous_term, commit, frames):
                 self._on_frames(Batch(position, previous_term, commit, frames))
@@ -86,12 +86,8 @@ class Feed:
                 where = "the log begins at" if reason == "trimmed" else "the committed log ends at"
                 text = f"The log cannot be read from position {self._position} on ({reason}): {where} {position}."
                 self._fail(SubscriptionEndedError(text, reason=reason, position=position))
-            case ("connected", purpose, _, address):
+            case ("connected", _, _, address):
                 self._troubles.connected(address)
-                if purpose == "reader":
-                    self._wait_for_news()
-            case ("leader", "leader", _, _, _, True):
-                self._wait_for_news()
             case ("disconnected", _, address, kind, message):
                 self._on_disconnected(address, kind, message)
             case _:
@@ -99,6 +95,8 @@ class Feed:
 
     def _on_frames(self, batch: Batch) -> None:
         self._position = batch.end
+        self._has_read = True
+        # A node that has nothing to send says so at once, with a batch of nothing.
         if self._until is None and not self._is_live:
             self._until = batch.commit
         if batch.bytes:
@@ -112,22 +110,10 @@ class Feed:
 
     def _on_disconnected(self, address: str, kind: str, message: str) -> None:
         self._troubles.note(address, kind, message)
-        if self._news_timer is not None:
-            self._news_timer.cancel()
         lasting = self._troubles.lasting()
         # Once something was read, credentials may be being changed: it goes on trying.
-        if lasting is not None and self._until is None and not self._batches:
+        if lasting is not None and not self._has_read:
             self._fail(lasting)
-
-    def _wait_for_news(self) -> None:
-        if not self._is_live and self._until is None:
-            if self._news_timer is not None:
-                self._news_timer.cancel()
-            self._news_timer = self._loop.call_later(_NEWS_WAIT_S, self._on_no_news)
-
-    def _on_no_news(self) -> None:
-        if self._until is None:
-            self._finish()
 
     def _fail(self, error: SequencerError) -> None:
         self._end = self._end or error
@@ -136,8 +122,6 @@ class Feed:
     def _finish(self) -> None:
         self._is_over = True
         self._driver.close()
-        if self._news_timer is not None:
-            self._news_timer.cancel()
         self._tell()
 
     def _tell(self) -> None:

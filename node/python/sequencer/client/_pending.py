@@ -56,19 +56,22 @@ class Pending:
     def __init__(self) -> None:
         self._queue: deque[tuple[int, asyncio.Future[Position] | Flow]] = deque()
         self._next = 1
+        self._end = 1
         self._idle: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
-        return self._queue[-1][0] + 1 - self._next if self._queue else 0
+        return self._end - self._next
 
     def expect(self, number: int, future: "asyncio.Future[Position]") -> None:
         """Someone waits for one message."""
         self._queue.append((number, future))
+        self._end = number + 1
 
     def expect_many(self, first: int, count: int, flow: Flow) -> None:
         """Someone waits for several."""
         flow.waiting += count
-        self._queue.append((first + count - 1, flow))
+        self._end = first + count
+        self._queue.append((self._end - 1, flow))
 
     def acknowledge(self, positions: bytes) -> None:
         """The oldest messages stand in the log, at these positions of eight bytes each."""

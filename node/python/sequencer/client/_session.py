@@ -1,32 +1,21 @@
 """A session: publishes each message once and in order, whatever happens to nodes and connections."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from sequencer._native import Client as NativeClient
-from sequencer.client._driver import Driver
-from sequencer.client._pending import Flow, Pending
+from sequencer.client._pending import Flow
 from sequencer.client._positions import Positions
-from sequencer.client._refusals import Troubles, refusal_error
-from sequencer.errors import (
-    FencedError,
-    SequencerError,
-    SessionClosedError,
-    SessionLostError,
-    SkippedError,
-    UnavailableError,
-    WindowFullError,
-)
+from sequencer.client._refusals import Troubles
+from sequencer.client._standing import Standing
+from sequencer.errors import SequencerError, SessionClosedError, WindowFullError
 from sequencer.types import Position
 
 if TYPE_CHECKING:
-    from sequencer._native import _Event as NativeEvent
     from sequencer._native import _Payload as Payload
-    from sequencer._native import _Why as Why
 
 _CHUNK_MESSAGES = 512
 """Messages that `publish_many` publishes before others have their turn, and before they leave."""
@@ -44,19 +33,10 @@ class Session:
     A message whose awaiting is cancelled is published all the same.
     """
 
-    def __init__(self, native: NativeClient, name: str, troubles: Troubles) -> None:
-        self._native = native
-        self._name = name
-        self._troubles = troubles
-        self._loop = asyncio.get_running_loop()
-        self._pending = Pending()
-        self._turnstile = asyncio.Lock()
-        self._queued = 0
-        self._room: asyncio.Future[None] | None = None
-        self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._end: Callable[[], SequencerError] | None = None
-        self._driver = Driver(native, on_event=self._on_event, on_failure=self._fail)
+    def __init__(
+        self, native: NativeClient, name: str, troubles: Troubles, *, on_end: "Callable[[Session], None]"
+    ) -> None:
+        self._standing = Standing(native, name, troubles, on_end=lambda: on_end(self))
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,22 +52,30 @@ class Session:
     @property
     def name(self) -> str:
         """Its name."""
-        return self._name
+        return self._standing.name
 
     @property
     def id(self) -> int:
         """Its id, which frames of its messages bear as `source_id`."""
-        return self._identity()[0]
+        return self._standing.identity[0]
 
     @property
     def epoch(self) -> int:
         """Its epoch, which rises with each opening, also with those after a change of leader."""
-        return self._identity()[1]
+        return self._standing.identity[1]
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of its last message in the log when it was last opened, 0 if there was none.
+
+        A process that goes on where another one was killed learns so how far that one came.
+        """
+        return self._standing.identity[2]
 
     @property
     def unacknowledged(self) -> int:
         """Messages that are published and not acknowledged."""
-        return len(self._pending)
+        return len(self._standing.pending)
 
     async def publish(
         self,
@@ -114,7 +102,7 @@ class Session:
             RejectedError: It was refused for good, and is not in the log.
             SessionLostError: It may be in the log or not, as with `FencedError`.
         """
-        if not self._queued:
+        if not self._standing.room.queued:
             try:
                 future = self.publish_nowait(
                     payload, schema_id=schema_id, schema_version=schema_version, cause=cause
@@ -123,13 +111,13 @@ class Session:
                 pass
             else:
                 return await future
-        async with self._turn():
-            number = await self._with_room(
-                lambda: self._native.publish(
+        async with self._standing.room.turn():
+            number = await self._standing.with_room(
+                lambda native: native.publish(
                     payload, schema_id=schema_id, schema_version=schema_version, cause=cause or 0
                 )
             )
-            future = self._expect(number)
+            future = self._standing.expect(number)
         return await future
 
     def publish_nowait(
@@ -147,14 +135,12 @@ class Session:
             TooLargeError: The payload can never be sent.
             SessionClosedError: The session has ended.
         """
-        self._check()
-        if self._queued:
-            text = f"{self._queued} callers wait for room in the window already."
-            raise WindowFullError(text, messages=len(self._pending), bytes=0)
-        number = self._native.publish(
-            payload, schema_id=schema_id, schema_version=schema_version, cause=cause or 0
-        )
-        return self._expect(number)
+        native = self._standing.usable()
+        if self._standing.room.queued:
+            text = f"{self._standing.room.queued} callers wait for room in the window already."
+            raise WindowFullError(text, messages=len(self._standing.pending), bytes=0)
+        number = native.publish(payload, schema_id=schema_id, schema_version=schema_version, cause=cause or 0)
+        return self._standing.expect(number)
 
     async def publish_many(
         self,
@@ -180,28 +166,51 @@ class Session:
             but for a `SessionLostError` or a `FencedError`, which say what is not known.
         """
         flow = Flow(Positions() if into is None else into)
-        for chunk in _chunks(payloads):
-            async with self._turn():
-                start = 0
-                while start < len(chunk) and flow.error is None:
-                    first, taken = await self._with_room(
-                        lambda: self._native.publish_many(
-                            chunk,  # noqa: B023  # it is called before the loop goes on
-                            start=start,  # noqa: B023
-                            schema_id=schema_id,
-                            schema_version=schema_version,
-                            cause=cause or 0,
-                        )
-                    )
-                    self._pending.expect_many(first, taken, flow)
-                    self._driver.wake()
-                    start += taken
-            if flow.error is not None:
-                break
-            # What was published leaves now, and others have their turn.
-            await asyncio.sleep(0)
+        try:
+            for part in chunks(payloads, _CHUNK_MESSAGES):
+                await self.publish_part(
+                    part, flow, schema_id=schema_id, schema_version=schema_version, cause=cause
+                )
+                if flow.error is not None:
+                    break
+                # What was published leaves now, and others have their turn.
+                await asyncio.sleep(0)
+        except SequencerError:
+            # What comes of the messages before is told first.
+            await flow.finish()
+            raise
         await flow.finish()
         return flow.positions
+
+    async def publish_part(
+        self,
+        payloads: "Sequence[Payload]",
+        flow: Flow,
+        *,
+        schema_id: int,
+        schema_version: int,
+        cause: Position | None,
+    ) -> None:
+        """Publish messages of a flow as the window has room, for both clients; the flow waits for them.
+
+        None is published once one of the flow was given up.
+        """
+        start = 0
+
+        def publish(native: NativeClient) -> tuple[int, int]:
+            # There may be room because one before these was refused; then they must not stand alone.
+            if flow.error is not None:
+                return 0, 0
+            return native.publish_many(
+                payloads, start=start, schema_id=schema_id, schema_version=schema_version, cause=cause or 0
+            )
+
+        async with self._standing.room.turn():
+            while start < len(payloads) and flow.error is None:
+                first, taken = await self._standing.with_room(publish)
+                if taken:
+                    self._standing.expect_many(first, taken, flow)
+                    start += taken
 
     async def query(
         self,
@@ -217,18 +226,18 @@ class Session:
         Raises:
             As `publish`.
         """
-        async with self._turn():
-            number = await self._with_room(
-                lambda: self._native.query(
+        async with self._standing.room.turn():
+            number = await self._standing.with_room(
+                lambda native: native.query(
                     service, payload, schema_id=schema_id, schema_version=schema_version, cause=cause or 0
                 )
             )
-            future = self._expect(number)
+            future = self._standing.expect(number)
         return await future
 
     async def flush(self) -> None:
         """Wait until all that was published is acknowledged or given up."""
-        await self._pending.empty()
+        await self._standing.pending.empty()
 
     async def close(self) -> None:
         """Wait until all that was published is acknowledged, and end the session: its name is free for a new one.
@@ -238,11 +247,7 @@ class Session:
         Raises:
             RetryableError: The cluster refused; the session goes on.
         """
-        if self._end is not None:
-            return
-        self._native.close_session()
-        self._driver.wake()
-        await asyncio.shield(self._closed)
+        await self._standing.close()
 
     def abandon(self) -> None:
         """Let the connection go, and leave the session as it is: whoever opens the name goes on with it.
@@ -250,10 +255,10 @@ class Session:
         Messages that are not acknowledged may be in the log or not; who waits for them gets a `SessionClosedError`.
         """
         count = self.unacknowledged
-        text = f"Session {self._name!r} was abandoned"
+        text = f"Session {self.name!r} was abandoned"
         if count:
             text += f" while {count} messages were not acknowledged; they may be in the log or not"
-        self._give_up_all(lambda: SessionClosedError(text + "."))
+        self._standing.give_up_all(lambda: SessionClosedError(text + "."))
 
     async def opened(self, timeout_s: float | None) -> None:
         """Wait until the session is open for the first time.
@@ -262,136 +267,11 @@ class Session:
             RejectedError: The cluster refused, or every node refuses the connection.
             UnavailableError: It took longer than `timeout_s`.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._opened
-        except TimeoutError:
-            text = f"Session {self._name!r} could not be opened within {timeout_s} s: {self._troubles.describe()}."
-            raise UnavailableError(text, retry_after_s=1.0) from None
-
-    @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for one's turn to wait for room: who came first publishes first."""
-        self._queued += 1
-        try:
-            async with self._turnstile:
-                yield
-        finally:
-            self._queued -= 1
-
-    async def _with_room(self, publish: Callable[[], T]) -> T:
-        """Publish as soon as there is room; only whose turn it is may."""
-        while True:
-            self._check()
-            try:
-                return publish()
-            except WindowFullError:
-                self._room = self._loop.create_future()
-                await self._room
-
-    def _expect(self, number: int) -> "asyncio.Future[Position]":
-        future: asyncio.Future[Position] = self._loop.create_future()
-        self._pending.expect(number, future)
-        self._driver.wake()
-        return future
-
-    def _check(self) -> None:
-        if self._end is not None:
-            raise self._end()
-
-    def _identity(self) -> tuple[int, int]:
-        found = self._native.session
-        if found is None:
-            raise SessionClosedError(f"Session {self._name!r} is not open yet.")
-        return found
-
-    def _on_event(self, event: "NativeEvent") -> None:
-        match event:
-            case ("admitted", _, _, positions):
-                self._pending.acknowledge(positions)
-            case ("refused", _, 0, why):
-                self._refuse_closing(why)
-            case ("refused", _, count, why):
-                self._refuse(count, why)
-            case ("open_refused", _, _, why):
-                self._give_up_all(lambda: refusal_error(why))
-            case ("session_lost", session, first, count, (kind, message, _, _)):
-                text = f"Session {self._name!r} is gone: {message} ({kind}). The fate of {count} messages is unknown."
-                self._give_up_all(
-                    lambda: SessionLostError(text, session=session, first=first, count=count, kind=kind)
-                )
-            case ("fenced", session, epoch, first, count):
-                fenced = (
-                    f"Another process has opened session {self._name!r}; this one must stop. "
-                    f"The fate of {count} messages is unknown."
-                )
-                self._give_up_all(
-                    lambda: FencedError(fenced, session=session, epoch=epoch, first=first, count=count)
-                )
-            case ("opened", *_):
-                if not self._opened.done():
-                    self._opened.set_result(None)
-            case ("session_closed", _):
-                if not self._closed.done():
-                    self._closed.set_result(None)
-                self._give_up_all(lambda: SessionClosedError(f"Session {self._name!r} is closed."))
-            case ("connected", _, _, address):
-                self._troubles.connected(address)
-            case ("disconnected", _, address, kind, message):
-                self._on_disconnected(address, kind, message)
-            case _:
-                pass
-        self._tell_of_room()
-
-    def _on_disconnected(self, address: str, kind: str, message: str) -> None:
-        self._troubles.note(address, kind, message)
-        lasting = self._troubles.lasting()
-        # Once it was open, credentials may be being changed: it goes on trying.
-        if lasting is not None and not self._opened.done():
-            self._give_up_all(lambda: lasting)
-
-    def _refuse(self, count: int, why: "Why") -> None:
-        refusal = refusal_error(why)
-
-        def error(index: int) -> SequencerError:
-            if index == 0:
-                return refusal
-            text = f"A message before this one was refused, so this one was not taken: {refusal}"
-            skipped = SkippedError(text, retry_after_s=0.0)
-            skipped.__cause__ = refusal
-            return skipped
-
-        self._pending.give_up(count, error)
-
-    def _refuse_closing(self, why: "Why") -> None:
-        if not self._closed.done():
-            self._closed.set_exception(refusal_error(why))
-        self._closed = self._loop.create_future()
-
-    def _fail(self, error: SequencerError) -> None:
-        self._give_up_all(lambda: error)
-
-    def _give_up_all(self, end: Callable[[], SequencerError]) -> None:
-        """The session has ended, for this reason."""
-        if self._end is not None:
-            return
-        self._end = end
-        self._driver.close()
-        self._pending.give_up(len(self._pending), lambda _: end())
-        if not self._opened.done():
-            self._opened.set_exception(end())
-        if not self._closed.done():
-            self._closed.set_exception(end())
-            # Only whoever closes it wants to know.
-            self._closed.exception()
-        self._tell_of_room()
-
-    def _tell_of_room(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        await self._standing.opened(timeout_s)
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+def chunks(items: Iterable[T], count: int) -> Iterator[list[T]]:
+    """Cut a stream into lists of that many items; the last may have fewer."""
     iterator = iter(items)
-    while chunk := list(islice(iterator, _CHUNK_MESSAGES)):
+    while chunk := list(islice(iterator, count)):
         yield chunk
