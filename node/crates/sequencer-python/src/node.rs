@@ -32,6 +32,11 @@ impl Node {
         self.0.address().to_string()
     }
 
+    #[getter]
+    fn report<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.report_json())
+    }
+
     fn status<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyBytes>, Error> {
         let json = py.detach(|| self.0.status(STATUS_TIMEOUT))?;
         Ok(PyBytes::new(py, &json))

@@ -25,7 +25,8 @@ use mio::net::TcpListener;
 use mio::{Interest, Poll, Waker};
 use sequencer_link::Role;
 use sequencer_storage::{FileDisk, Log, RecoveryReport, StorageError};
-use sequencer_wire::NodeId;
+use sequencer_wire::{LogHealth, NodeId};
+use serde_json::json;
 
 use crate::error::ReplicaError;
 use crate::node::answers::Answers;
@@ -165,6 +166,31 @@ impl Node {
             .map_err(failed("the hot loop's thread".to_owned()))?;
         let ended = Mutex::new(Ended { outcome, why: None });
         Ok(Self { controls, waker, ended, thread: Some(thread), address, report })
+    }
+
+    /// What opening the log found, as JSON.
+    pub fn report_json(&self) -> Vec<u8> {
+        let report = &self.report;
+        let health = match report.health {
+            LogHealth::Clean => "clean",
+            LogHealth::Doubtful => "doubtful",
+            LogHealth::Damaged => "damaged",
+        };
+        let damage = report.damage.as_ref().map(|damage| {
+            json!({ "file": damage.file, "position": damage.position.0, "cause": damage.cause.to_string() })
+        });
+        let value = json!({
+            "health": health,
+            "scanned_bytes": report.scanned_bytes,
+            "scanned_frames": report.scanned_frames,
+            "segments": report.segments,
+            "segments_beyond": report.segments_beyond,
+            "cut_bytes": report.cut_bytes,
+            "synced": report.synced.0,
+            "acknowledged_at_most": report.intent.position.0,
+            "stops": damage,
+        });
+        value.to_string().into_bytes()
     }
 
     /// Where it listens.

@@ -15,6 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
 from sequencer import _native
@@ -70,9 +71,28 @@ def run_node(config: NodeConfig, *, stop_at_end_of: int | None = None) -> None:
             ) from error
         facts = {"address": node.address, "directory": config.directory, "durability": config.durability}
         logger.info("the node has started", extra={"facts": facts})
+        tell_report(msgspec.json.decode(node.report))
         asyncio.run(
             serve(node, config, token=token, admin_socket=admin_socket, stop_at_end_of=stop_at_end_of)
         )
+
+
+def tell_report(report: dict[str, object]) -> None:
+    """Log what opening the log found: damage is told even when peers repair it a moment later."""
+    match report["health"]:
+        case "clean":
+            logger.info("the log is whole", extra={"facts": report})
+        case "doubtful":
+            logger.warning(
+                "the newest bytes of the log are torn or damaged: they may have been acknowledged, so this node does "
+                "not lead until its peers have settled that",
+                extra={"facts": report},
+            )
+        case _:
+            logger.error(
+                "the log is damaged: acknowledged bytes cannot be read, and peers have to send them again; check the disk",
+                extra={"facts": report},
+            )
 
 
 def bind_admin(address: str) -> socket.socket:

@@ -24,7 +24,7 @@ use sequencer_link::{
     Acceptor, Keys, Leader, RefusalCode, Refused, Role as LinkRole, Tell, encode_tell, peek_message,
 };
 use sequencer_storage::FileDisk;
-use sequencer_wire::{NodeId, Position, Term, peek_peer_length};
+use sequencer_wire::{MEMBERS_MAX, NodeId, Position, Term, peek_peer_length};
 
 use crate::error::ReplicaError;
 use crate::node::answers::Answers;
@@ -42,8 +42,11 @@ pub(crate) const LISTENER: Token = Token(0);
 pub(crate) const WAKER: Token = Token(1);
 /// Between two looks at what need not be looked at in each turn.
 const HOUSEKEEPING_NS: u64 = 20_000_000;
-/// Between two looks at the room on the disk.
 const EVENTS_MAX: usize = 1024;
+/// Connections that have not said who they are. A greeting takes a millisecond; one more drives out the oldest.
+const GREETING_MAX: usize = 64;
+/// Connections of members: each has one, and a newer one replaces it.
+const PEERS_MAX: usize = 2 * MEMBERS_MAX;
 /// A loop that yields goes to sleep after this long without work: on a machine with fewer cores than loops, the others need the core more.
 const YIELD_NS: u64 = 100_000;
 /// Up to so much is told at once. With more under way a little later is better: it makes larger batches.
@@ -193,15 +196,15 @@ impl Hot {
                     let (cluster, node, data) = (core.config().cluster, core.config().id, core.config().data);
                     let acceptor = Box::new(Acceptor::new(cluster, node, data, self.payload_bytes_max));
                     let deadline_ns = now.monotonic_ns + GREETING_NS_MAX;
-                    let is_full = self.links.len() >= self.config.limits.connections;
-                    let index = self.links.add(stream, Stage::Accepted { acceptor, deadline_ns });
-                    if let Some(index) = index.filter(|_| is_full) {
-                        let limit = self.config.limits.connections;
+                    // Who comes too fast drives out those who say nothing, and never a member that greets at once.
+                    if let (GREETING_MAX.., Some(oldest)) = self.links.greeting() {
                         let message = format!(
-                            "there are {limit} connections, which is the most; see limits.connections"
+                            "{GREETING_MAX} connections were begun after this one, which has not said who it is"
                         );
-                        self.refuse(index, &Refused { code: RefusalCode::TooManyConnections, message });
+                        self.refuse(oldest, &Refused { code: RefusalCode::TooManyConnections, message });
                     }
+                    // When this one broke at once, there is nothing to greet.
+                    let _index = self.links.add(stream, Stage::Accepted { acceptor, deadline_ns });
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // None waits, or this one broke before it was taken. The poll tells of the next.
@@ -225,7 +228,7 @@ impl Hot {
         if !is_held && self.links.read(index) == ReadOutcome::Closed {
             // What arrived before the end counts.
             self.take_messages(index, now)?;
-            self.close(index);
+            self.links.close(index);
             return Ok(());
         }
         self.take_messages(index, now)
@@ -273,7 +276,7 @@ impl Hot {
         }
         if !is_sound {
             // Damaged under way: nothing behind it can be trusted. Members connect again by themselves.
-            self.close(index);
+            self.links.close(index);
         }
         Ok(())
     }
@@ -302,7 +305,11 @@ impl Hot {
             }
             Stage::Peer | Stage::Client(_) => unreachable!("the handshake is over"),
         };
-        link.tail().extend_from_slice(&bytes);
+        let outcome = outcome.and_then(|greeted| self.check_room(greeted));
+        let Some(link) = self.links.get(index) else { return Ok(()) };
+        if outcome.is_ok() {
+            link.tail().extend_from_slice(&bytes);
+        }
         match outcome {
             Ok(None) => Ok(()),
             Ok(Some(greeted)) => {
@@ -317,11 +324,32 @@ impl Hot {
         }
     }
 
+    /// Clients have `limits.connections` places; members have their own.
+    fn check_room(&self, greeted: Option<Greeted>) -> Result<Option<Greeted>, Refused> {
+        let limit = self.config.limits.connections;
+        let (is_full, limit, of) = match &greeted {
+            Some(Greeted::Accepted(known)) if known.hello.role == LinkRole::Peer => {
+                (self.links.peer_count() >= PEERS_MAX, PEERS_MAX, "members, which is more than a cluster has")
+            }
+            Some(Greeted::Accepted(_)) => (
+                self.links.client_count() >= limit,
+                limit,
+                "clients, which is the most; see limits.connections",
+            ),
+            Some(Greeted::Dialed { .. }) | None => (false, 0, ""),
+        };
+        if is_full {
+            let message = format!("there are connections of {limit} {of}");
+            return Err(Refused { code: RefusalCode::TooManyConnections, message });
+        }
+        Ok(greeted)
+    }
+
     /// The other side is known.
     fn welcome(&mut self, index: usize, greeted: Greeted) {
         let (id, data) = match greeted {
             Greeted::Dialed { id, data } => {
-                self.peers.dialed(id, true);
+                self.peers.dialed(id);
                 (id, data)
             }
             Greeted::Accepted(known) if known.hello.role == LinkRole::Peer => {
@@ -354,15 +382,6 @@ impl Hot {
                 self.refuse(index, &Refused { code, message: refusal.to_string() });
             }
         }
-    }
-
-    fn close(&mut self, index: usize) {
-        if let Some(link) = self.links.get(index)
-            && let Stage::Dialing { target, .. } = link.stage
-        {
-            self.peers.dialed(target, false);
-        }
-        self.links.close(index);
     }
 
     /// Tells every client when another leads, or when this node begins or ceases to admit.
@@ -459,7 +478,7 @@ impl Hot {
                 Stage::Peer | Stage::Client(_) => false,
             };
             if is_late {
-                self.close(index);
+                self.links.close(index);
             }
         }
         self.show_counters();

@@ -180,6 +180,35 @@ impl Links {
         self.peers.iter().any(|(peer, _)| *peer == id)
     }
 
+    /// Whether a connection to this member has been begun and is not open yet.
+    pub(crate) fn is_dialing(&self, id: NodeId) -> bool {
+        self.iter().any(|(_, link)| matches!(link.stage, Stage::Dialing { target, .. } if target == id))
+    }
+
+    /// Connections of clients and operators.
+    pub(crate) fn client_count(&self) -> usize {
+        self.iter().filter(|(_, link)| matches!(link.stage, Stage::Client(_))).count()
+    }
+
+    /// Connections of members.
+    pub(crate) fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// How many connections to this node have said too little of themselves yet, and which of them came first.
+    pub(crate) fn greeting(&self) -> (usize, Option<usize>) {
+        let greeting =
+            self.iter().filter(|(_, link)| matches!(link.stage, Stage::Accepted { .. }) && !link.is_closing);
+        let (mut count, mut oldest) = (0, None);
+        for (index, link) in greeting {
+            count += 1;
+            if oldest.is_none_or(|(_, generation)| link.generation < generation) {
+                oldest = Some((index, link.generation));
+            }
+        }
+        (count, oldest.map(|(index, _)| index))
+    }
+
     /// Reads once.
     pub(crate) fn read(&mut self, index: usize) -> ReadOutcome {
         let Some(link) = self.slots.get_mut(index).and_then(Option::as_mut) else {

@@ -27,7 +27,6 @@ struct Known {
     resolved: Option<SocketAddr>,
     retry_ns: u64,
     next_try_ns: u64,
-    is_dialing: bool,
 }
 
 /// What all connections to members are begun with.
@@ -76,7 +75,6 @@ impl Peers {
                 resolved: None,
                 retry_ns: RETRY_NS.start,
                 next_try_ns: 0,
-                is_dialing: false,
             }),
         }
     }
@@ -93,11 +91,15 @@ impl Peers {
     pub(crate) fn dial(&mut self, links: &mut Links, nonce: &mut impl FnMut() -> [u8; 32], now: Now) {
         for known in &mut self.known {
             let is_due = known.id < self.own
-                && !known.is_dialing
                 && !links.is_connected(known.id)
+                && !links.is_dialing(known.id)
                 && now.monotonic_ns >= known.next_try_ns;
             if !is_due {
                 continue;
+            }
+            if known.retry_ns > RETRY_NS.start {
+                // The last try came to nothing; the name may stand for another address now.
+                known.resolved = None;
             }
             known.next_try_ns = now.monotonic_ns + known.retry_ns;
             known.retry_ns = (known.retry_ns * 2).min(RETRY_NS.end);
@@ -127,29 +129,22 @@ impl Peers {
                     link.tail().extend_from_slice(&bytes);
                 }
                 links.counts.dialed += 1;
-                known.is_dialing = true;
             }
         }
     }
 
-    /// A connection that was begun has ended: well, or not.
-    pub(crate) fn dialed(&mut self, id: NodeId, is_open: bool) {
+    /// A connection that was begun is open.
+    pub(crate) fn dialed(&mut self, id: NodeId) {
         if let Some(known) = self.known.iter_mut().find(|known| known.id == id) {
-            known.is_dialing = false;
-            if is_open {
-                known.retry_ns = RETRY_NS.start;
-            } else {
-                known.resolved = None;
-            }
+            known.retry_ns = RETRY_NS.start;
         }
     }
 
     /// When the next connection is due.
     pub(crate) fn next_try_ns(&self, links: &Links) -> u64 {
-        let waits = self
-            .known
-            .iter()
-            .filter(|known| known.id < self.own && !known.is_dialing && !links.is_connected(known.id));
+        let waits = self.known.iter().filter(|known| {
+            known.id < self.own && !links.is_connected(known.id) && !links.is_dialing(known.id)
+        });
         waits.map(|known| known.next_try_ns).min().unwrap_or(u64::MAX)
     }
 }
