@@ -37,9 +37,9 @@ SEED ?= 1
 SOAK_SEEDS ?= 50000
 SOAK_FUZZ_SECONDS ?= 600
 SOAK_TEETH_FROM ?= 1 10001 20001 30001 40001
-SUITES ?= check test-rust test-python sim second-opinion sim-teeth
+SUITES ?= check test-rust test-python test-process sim second-opinion sim-teeth
 
-.PHONY: help setup build check fix gen unit test test-rust test-python sim second-opinion sim-teeth bench-core \
+.PHONY: help setup build check fix gen unit test test-rust test-python test-process sim second-opinion sim-teeth bench-core \
 	soak replay demo story demo-down bench e2e clean
 
 help:  ## Say what each target does.
@@ -83,8 +83,11 @@ test: setup  ## Everything a change must pass, suite by suite, with the minutes 
 test-rust: setup  ## All Rust tests, the short fuzz runs of the decoders among them.
 	$(CARGO) test $(RUST_PACKAGES) --locked
 
-test-python: setup  ## All Python tests but the second opinion.
-	$(BIN)/pytest tests --ignore=tests/simulation
+test-python: setup  ## All Python tests but the second opinion and those with processes.
+	$(BIN)/pytest tests --ignore=tests/simulation --ignore=tests/process
+
+test-process: setup  ## Real nodes: started, killed, stopped, cut short and refused, under load; then the log is audited.
+	$(BIN)/pytest tests/process
 
 sim: setup  ## Simulate SEEDS=2000 clusters under faults and check every invariant.
 	$(CARGO) run $(SIMULATOR) -- run --seeds $(SEEDS)

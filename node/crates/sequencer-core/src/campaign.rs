@@ -143,6 +143,7 @@ impl Core {
         self.start_leadership();
         self.round += 1;
         self.heartbeat_deadline_ns = now.monotonic_ns + self.config.heartbeat_ns;
+        self.commit_deadline_ns = u64::MAX;
         for index in 0..self.peers.len() {
             self.send_first_append(index, effects);
         }

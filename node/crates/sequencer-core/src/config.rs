@@ -31,6 +31,8 @@ pub struct Config {
     pub election_timeout_ns: u64,
     /// Nanoseconds between heartbeats of a leader; at most a third of the election time-out.
     pub heartbeat_ns: u64,
+    /// Nanoseconds that a leader waits for something to send before it tells followers of a commit with a message of its own; at most a heartbeat.
+    pub commit_delay_ns: u64,
     /// Bytes of one block of the log buffer, and so of the largest frame and append message. The same on all members: a member
     /// with smaller blocks could never take a larger frame from its leader.
     pub block_bytes: usize,
@@ -77,6 +79,7 @@ impl Config {
             voters,
             election_timeout_ns: 300_000_000,
             heartbeat_ns: 50_000_000,
+            commit_delay_ns: 0,
             block_bytes: FRAME_BYTES_MAX,
             blocks: 32,
             inflight_bytes_max: 8 << 20,
@@ -134,6 +137,12 @@ impl Config {
             "heartbeat_ns",
             self.heartbeat_ns,
             "it must be at most a third of election_timeout_ns, or one lost heartbeat starts an election",
+        )?;
+        check(
+            self.commit_delay_ns <= self.heartbeat_ns,
+            "commit_delay_ns",
+            self.commit_delay_ns,
+            "it must be at most heartbeat_ns",
         )?;
         check(
             self.election_timeout_ns <= ELECTION_TIMEOUT_NS_MAX,

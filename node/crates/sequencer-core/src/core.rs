@@ -96,6 +96,8 @@ pub struct Core {
     /// Leader: rises with each heartbeat and each rewind of a follower.
     pub(crate) round: u64,
     pub(crate) heartbeat_deadline_ns: u64,
+    /// When followers are told of a commit that no other message has told them of; `u64::MAX` when there is none.
+    pub(crate) commit_deadline_ns: u64,
     /// Reads from segments asked for so far.
     pub(crate) reads: u64,
     pub(crate) transfer: Option<Transfer>,
@@ -150,6 +152,7 @@ impl Core {
             term_start: Position(0),
             round: 0,
             heartbeat_deadline_ns: 0,
+            commit_deadline_ns: u64::MAX,
             reads: 0,
             transfer: None,
             config,
@@ -169,7 +172,7 @@ impl Core {
         match event {
             Event::Tick => self.tick(now, effects),
             Event::Receive { envelope, message } => self.receive(&envelope, &message, now, effects),
-            Event::Flush => self.flush(effects),
+            Event::Flush => self.flush(now, effects),
             Event::Durable { position } => self.on_durable(position, effects),
             Event::LogRead { peer, id, from, frames } => self.on_log_read(peer, id, from, frames, effects),
             Event::SnapshotRead { peer, id, last, total_bytes, offset, bytes } => {
@@ -185,6 +188,7 @@ impl Core {
         match self.role {
             Role::Leader => self
                 .heartbeat_deadline_ns
+                .min(self.commit_deadline_ns)
                 .min(self.transfer.as_ref().map_or(u64::MAX, |transfer| transfer.deadline_ns)),
             Role::Halted => u64::MAX,
             Role::Follower | Role::PreCandidate | Role::Candidate => self.election_deadline_ns,

@@ -41,19 +41,42 @@ impl Core {
         }
     }
 
-    pub(crate) fn flush(&mut self, effects: &mut Effects) {
+    pub(crate) fn flush(&mut self, now: Now, effects: &mut Effects) {
         if self.role != Role::Leader {
             return;
         }
         // Followers first: their disks work while the leader's does.
+        let mut is_untold = false;
         for index in 0..self.peers.len() {
             self.send_stream(index, self.log.end(), effects);
-            let peer = &self.peers[index];
-            if peer.flow == Flow::Stream && peer.commit_sent < self.commit {
+            is_untold |= self.is_commit_untold(index);
+        }
+        self.tell_commit(is_untold, now, effects);
+        self.write_pending(effects);
+    }
+
+    fn is_commit_untold(&self, peer: usize) -> bool {
+        let peer = &self.peers[peer];
+        peer.flow == Flow::Stream && peer.commit_sent < self.commit
+    }
+
+    /// Tells followers of a commit that nothing else has told them of within the delay.
+    fn tell_commit(&mut self, is_untold: bool, now: Now, effects: &mut Effects) {
+        if !is_untold {
+            self.commit_deadline_ns = u64::MAX;
+            return;
+        }
+        self.commit_deadline_ns =
+            self.commit_deadline_ns.min(now.monotonic_ns.saturating_add(self.config.commit_delay_ns));
+        if now.monotonic_ns < self.commit_deadline_ns {
+            return;
+        }
+        self.commit_deadline_ns = u64::MAX;
+        for index in 0..self.peers.len() {
+            if self.is_commit_untold(index) {
                 self.send_empty_append(index, effects);
             }
         }
-        self.write_pending(effects);
     }
 
     pub(crate) fn on_append_accepted(

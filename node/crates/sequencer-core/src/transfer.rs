@@ -70,7 +70,7 @@ impl Core {
         self.counters.transfers += 1;
         let deadline_ns = now.monotonic_ns + self.config.election_timeout_ns;
         self.transfer = Some(Transfer { target, deadline_ns, told: false });
-        self.flush(effects);
+        self.flush(now, effects);
         self.try_hand_over(effects);
         Ok(())
     }

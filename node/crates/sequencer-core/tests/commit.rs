@@ -294,3 +294,45 @@ fn a_commit_position_is_told_once_and_rides_on_frames_when_there_are_some() {
     let effects = cluster.node(2).receive(&mail[0], now);
     assert!(effects.contains(&Effect::Committed { position: commit }));
 }
+
+#[test]
+fn a_commit_waits_for_something_to_go_with_as_long_as_it_may() {
+    const DELAY_NS: u64 = 2_000_000;
+    let mut node = Node::leader(
+        sequencer_core::Config { commit_delay_ns: DELAY_NS, ..config(1, 3) },
+        &Image::default(),
+        at(0),
+    );
+    node.sync(at(480));
+    node.hear(2, 1, accepted(NEW_TERM_BYTES), at(480));
+    node.hear(3, 1, accepted(NEW_TERM_BYTES), at(480));
+    assert_eq!(node.core.status().commit.0, NEW_TERM_BYTES);
+    // Nothing goes at once, and the owner is told when to come again.
+    assert_eq!(sends(&node.flush(at(480))), []);
+    assert_eq!(node.core.next_deadline_ns(), at(480).monotonic_ns + DELAY_NS);
+    assert_eq!(sends(&node.flush(at(481))), []);
+    let told = sends(&node.flush(at(482)));
+    let commits = |sent: &[(u32, u64, Outgoing)]| {
+        sent.iter()
+            .map(|(to, _, message)| match message {
+                Outgoing::Append { commit, from, to: end, .. } => (*to, commit.0, end.0 - from.0),
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(commits(&told), [(2, NEW_TERM_BYTES, 0), (3, NEW_TERM_BYTES, 0)]);
+    assert_eq!(sends(&node.flush(at(483))), [], "once");
+
+    // What is sent meanwhile takes it along.
+    let admitted = node.core.propose(&kit::message(b"one"), at(483)).unwrap();
+    node.flush(at(483));
+    let end = admitted.at.0 + sequencer_wire::frame_bytes(3) as u64;
+    node.sync(at(483));
+    node.hear(2, 1, accepted(end), at(483));
+    node.hear(3, 1, accepted(end), at(483));
+    assert_eq!(sends(&node.flush(at(483))), []);
+    node.core.propose(&kit::message(b"two"), at(484)).unwrap();
+    let sent = sends(&node.flush(at(484)));
+    assert!(commits(&sent).iter().all(|(_, commit, bytes)| *commit == end && *bytes > 0), "{sent:?}");
+    assert_eq!(sends(&node.flush(at(490))), []);
+}

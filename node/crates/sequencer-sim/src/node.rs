@@ -88,6 +88,7 @@ impl SimNode {
         let core = Config {
             election_timeout_ns: ELECTION_TIMEOUT_NS,
             heartbeat_ns: HEARTBEAT_NS,
+            commit_delay_ns: profile.commit_delay_ns,
             block_bytes: 1024,
             blocks: 16,
             inflight_bytes_max: profile.inflight_bytes_max,

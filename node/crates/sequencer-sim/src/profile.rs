@@ -133,6 +133,8 @@ pub struct Profile {
     pub(crate) snapshot_chunk_bytes: usize,
     /// Mean interval of each fault in virtual nanoseconds; `None` for those that are off.
     pub(crate) intervals: [Option<u64>; Fault::ALL.len()],
+    /// How long a leader keeps a commit to itself when it has nothing else to send.
+    pub(crate) commit_delay_ns: u64,
     /// Most bytes on the way to one follower.
     pub(crate) inflight_bytes_max: u64,
     pub(crate) ambush: Option<Ambush>,
@@ -278,6 +280,7 @@ impl Profile {
             even_delay_ns: MS / 2 + rng.below(8 * MS),
             restarts_all_at_end: is_even || rng.below(100) < 15,
             victims,
+            commit_delay_ns: [0, 0, MS, 10 * MS][rng.below(4) as usize],
         }
     }
 

@@ -16,6 +16,8 @@ use crate::settings::Settings;
 
 /// Bytes of one block of the log buffer, and so about those of the largest frame.
 const BLOCK_BYTES_MIN: u64 = 64 << 10;
+/// A leader under load tells followers of a commit with the messages that follow: about two round trips.
+const COMMIT_DELAY_NS: u64 = 100_000;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -208,6 +210,11 @@ impl NodeConfig {
         core.identities = self.founders.iter().map(|founder| (NodeId(founder.id), founder.data.0)).collect();
         core.election_timeout_ns = self.timing.election_timeout_ms.saturating_mul(1_000_000);
         core.heartbeat_ns = self.timing.heartbeat_ms.saturating_mul(1_000_000);
+        // A loop that sleeps cannot wake in less than a millisecond, so it does not wait.
+        core.commit_delay_ns = match self.idle {
+            Idle::Wait => 0,
+            Idle::Yield | Idle::Spin => COMMIT_DELAY_NS.min(core.heartbeat_ns),
+        };
         let frame_bytes = sequencer_wire::frame_bytes(self.limits.payload_bytes.min(1 << 30) as usize) as u64;
         let block_bytes = frame_bytes.max(BLOCK_BYTES_MIN);
         core.block_bytes = block_bytes as usize;

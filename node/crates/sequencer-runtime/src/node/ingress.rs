@@ -4,13 +4,13 @@
 //! connection is *held*: nothing more is read from it, and the batch goes on where it stopped when there is room. So pressure reaches the sender
 //! through the connection itself, and nothing has to be sent twice.
 
-use sequencer_core::{Message, Now, Open, Outcome, Output, Refusal, Request};
+use sequencer_core::{Message, Now, Open, Outcome, Output, OutputEnd, Progress, Refusal, Request};
 use sequencer_link::{
-    Ask, Batch, BatchKind, EndReason, LinkError, Role, Tell, decode_ask, decode_ask_again,
+    Ask, Batch, BatchKind, Command, EndReason, LinkError, Role, Tell, decode_ask, decode_ask_again,
     encode_frames_head, encode_tell, peek_message,
 };
 use sequencer_storage::Disk;
-use sequencer_wire::{FrameKind, Position};
+use sequencer_wire::{Body, FrameKind, Position};
 
 use crate::node::answers::{Answers, Asker};
 use crate::node::egress::Subscription;
@@ -238,6 +238,9 @@ fn as_request<'a>(ask: &Ask<'a>, client: &ClientLink) -> Result<Request<'a>, Ref
                 least: 1,
                 most: FrameKind::Retention as u64,
             })?;
+            if let Some(request) = of_replica(kind, &command)? {
+                return Ok(request);
+            }
             if client.role != Role::Operator {
                 return Err(Refusal::ReservedKind { kind });
             }
@@ -251,4 +254,21 @@ fn as_request<'a>(ask: &Ask<'a>, client: &ClientLink) -> Result<Request<'a>, Ref
         }
         Ask::Batch(_) | Ask::Subscribe { .. } | Ask::Unsubscribe => unreachable!("handled before"),
     }
+}
+
+/// What replicas say beside their outputs. Whoever may send outputs may say it; `None` for every other kind.
+fn of_replica<'a>(kind: FrameKind, command: &Command<'a>) -> Result<Option<Request<'a>>, Refusal> {
+    let Command { source_id: service, epoch, sequence: k, cause, replica, body, .. } = *command;
+    if !matches!(kind, FrameKind::OutputEnd | FrameKind::Progress | FrameKind::DivergenceReport) {
+        return Ok(None);
+    }
+    Ok(match Body::decode(kind, body)? {
+        Body::OutputEnd => Some(Request::OutputEnd(OutputEnd { service, epoch, k, at: cause, replica })),
+        Body::Progress(progress) => {
+            let digest = progress.digest;
+            Some(Request::Progress(Progress { service, epoch, applied: cause, k, digest }))
+        }
+        Body::Divergence(report) => Some(Request::Divergence { service, epoch, k, cause, report }),
+        _ => None,
+    })
 }
