@@ -21,7 +21,7 @@ PEERS = ROOT.parent / "shared" / "peers"
 SEQUENCER = ROOT / ".venv" / "bin" / "sequencer"
 SIZE = 288
 RUN_TIMEOUT_S = 180
-OUR_COLOR = "#1f6feb"
+COLORS = {"sequencer": "#1f6feb", "limit": "#57606a", "aeron": "#bc4c00"}
 
 Figures = dict[str, Any]
 
@@ -257,14 +257,14 @@ def plot(rows: list[Figures], out: Path) -> None:
             found = {row["peer"]: row for row in rows if (row["waits"], row["load"]) == (waits, load)}
             names = [name for name in systems if name in found]
             if field == "throughput_per_s":
-                colors = [OUR_COLOR if name == "sequencer" else "#9aa4b2" for name in names]
+                colors = [COLORS.get(name, "#9aa4b2") for name in names]
                 axis.bar(names, [found[name][field] / 1e6 for name in names], color=colors)
                 axis.set_ylabel("million messages per second")
             else:
                 for name in names:
                     trip = found[name]["rtt_us"]
                     marks = ("p50", "p90", "p99", "p999")
-                    color = OUR_COLOR if name == "sequencer" else None
+                    color = COLORS.get(name)
                     axis.plot(marks, [trip[mark] for mark in marks], marker="o", label=name, color=color)
                 axis.set_yscale("log")
                 axis.set_ylabel("round trip, microseconds")

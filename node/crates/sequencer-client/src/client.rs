@@ -1,7 +1,7 @@
 //! The client: one poll, two sockets, the clock. It acts; what to do is for the engine to say.
 
 use std::io::ErrorKind;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -308,6 +308,12 @@ impl Client {
 }
 
 /// The descriptor of the poll: readable when [`Client::poll`] has something to take in. It is for waiting alone.
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+}
+
 impl AsRawFd for Client {
     fn as_raw_fd(&self) -> RawFd {
         self.poll.as_raw_fd()

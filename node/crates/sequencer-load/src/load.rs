@@ -1,7 +1,9 @@
 //! One run: a warm-up, then the measured phase.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use sequencer_client::{Client, ClientError, Event, Record, SessionSettings, Settings, SubscribeAt};
 use sequencer_wire::Position;
 use serde::Deserialize;
@@ -10,6 +12,8 @@ use thiserror::Error;
 use crate::echo::{Echoes, FILLER, HEADER_BYTES};
 use crate::report::{Report, RoundTrip};
 
+/// Shorter waits are as fine as the kernel can make them.
+const FINE: Duration = Duration::from_millis(2);
 /// Messages published before echoes are looked at again.
 const BURST_MAX: u64 = 256;
 /// Warm-up is the same for all loads, as the peers have it.
@@ -233,6 +237,7 @@ impl Runner {
     }
 
     fn turn(&mut self, timeout: Duration, echoes: &mut Echoes) -> Result<(), LoadError> {
+        let timeout = self.wait_finely(timeout);
         let (start, interruptions, ended) = (self.start, &mut self.interruptions, &mut self.ended);
         self.client.poll(Some(timeout), &mut |event| match event {
             Event::Frames { from, previous, frames, .. } => {
@@ -249,6 +254,21 @@ impl Runner {
             _ => {}
         })?;
         self.ended.take().map_or(Ok(()), |why| Err(LoadError::SessionEnded(why)))
+    }
+
+    /// Waits for what arrives when the wait is short, and returns what is left of it: `epoll_wait` counts in milliseconds, and a message that is due
+    /// must not be sent up to one late.
+    fn wait_finely(&self, timeout: Duration) -> Duration {
+        if timeout.is_zero() || timeout > FINE {
+            return timeout;
+        }
+        let left = Timespec { tv_sec: 0, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        // An interruption is an end of the wait like any other.
+        let _ready = rustix::event::poll(
+            &mut [PollFd::from_borrowed_fd(self.client.as_fd(), PollFlags::IN)],
+            Some(&left),
+        );
+        Duration::ZERO
     }
 
     fn now_ns(&self) -> u64 {
