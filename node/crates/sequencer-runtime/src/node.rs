@@ -1,6 +1,6 @@
 //! A running member: a replica, the sockets and threads that serve it, and a handle for the process around it.
 //!
-//! Reading order: `hot`, then `links`, `ingress`, `answers`, `egress`, `peers`, `control`.
+//! Reading order: `hot`, then `greeting`, `links`, `ingress`, `answers`, `egress`, `peers`, `control`.
 
 mod answers;
 mod catch_up;
@@ -10,6 +10,8 @@ mod control;
 mod counters;
 mod egress;
 mod error;
+mod figures;
+mod greeting;
 mod hot;
 mod ingress;
 mod links;
@@ -39,7 +41,8 @@ use crate::node::control::{Command, Control};
 use crate::node::counters::Counters;
 use crate::node::egress::Egress;
 pub use crate::node::error::NodeError;
-use crate::node::hot::{COUNTER_NAMES, Hot, LISTENER, WAKER};
+use crate::node::figures::COUNTER_NAMES;
+use crate::node::hot::{Hot, LISTENER, WAKER};
 use crate::node::links::Links;
 use crate::node::peers::Peers;
 use crate::replica::Replica;

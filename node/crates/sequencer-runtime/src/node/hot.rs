@@ -20,11 +20,9 @@ use std::time::Duration;
 use mio::net::TcpListener;
 use mio::{Events, Poll, Token, Waker};
 use sequencer_core::{Now, Request, Role};
-use sequencer_link::{
-    Acceptor, Keys, Leader, RefusalCode, Refused, Role as LinkRole, Tell, encode_tell, peek_message,
-};
+use sequencer_link::{Keys, Leader, Refused, Tell, encode_tell};
 use sequencer_storage::FileDisk;
-use sequencer_wire::{MEMBERS_MAX, NodeId, Position, Term, peek_peer_length};
+use sequencer_wire::{NodeId, Position, Term, peek_peer_length};
 
 use crate::error::ReplicaError;
 use crate::node::answers::Answers;
@@ -34,8 +32,8 @@ use crate::node::control::{self, Control};
 use crate::node::counters::Counters;
 use crate::node::egress::Egress;
 use crate::node::ingress::{self, Intake};
-use crate::node::links::{ClientLink, FIRST_TOKEN, Links, ReadOutcome, Stage};
-use crate::node::peers::{GREETING_NS_MAX, Peers};
+use crate::node::links::{FIRST_TOKEN, Links, ReadOutcome, Stage};
+use crate::node::peers::Peers;
 use crate::replica::Replica;
 
 pub(crate) const LISTENER: Token = Token(0);
@@ -43,10 +41,6 @@ pub(crate) const WAKER: Token = Token(1);
 /// Between two looks at what need not be looked at in each turn.
 const HOUSEKEEPING_NS: u64 = 20_000_000;
 const EVENTS_MAX: usize = 1024;
-/// Connections that have not said who they are. A greeting takes a millisecond; one more drives out the oldest.
-const GREETING_MAX: usize = 64;
-/// Connections of members: each has one, and a newer one replaces it.
-const PEERS_MAX: usize = 2 * MEMBERS_MAX;
 /// A loop that yields goes to sleep after this long without work: on a machine with fewer cores than loops, the others need the core more.
 const YIELD_NS: u64 = 100_000;
 /// Up to so much is told at once. With more under way a little later is better: it makes larger batches.
@@ -187,41 +181,6 @@ impl Hot {
         Ok(took)
     }
 
-    fn accept(&mut self, now: Now) {
-        loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => {
-                    self.links.counts.accepted += 1;
-                    let core = self.replica.core();
-                    let (cluster, node, data) = (core.config().cluster, core.config().id, core.config().data);
-                    let acceptor = Box::new(Acceptor::new(cluster, node, data, self.payload_bytes_max));
-                    let deadline_ns = now.monotonic_ns + GREETING_NS_MAX;
-                    // Who comes too fast drives out those who say nothing, and never a member that greets at once.
-                    if let (GREETING_MAX.., Some(oldest)) = self.links.greeting() {
-                        let message = format!(
-                            "{GREETING_MAX} connections were begun after this one, which has not said who it is"
-                        );
-                        self.refuse(oldest, &Refused { code: RefusalCode::TooManyConnections, message });
-                    }
-                    // When this one broke at once, there is nothing to greet.
-                    let _index = self.links.add(stream, Stage::Accepted { acceptor, deadline_ns });
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // None waits, or this one broke before it was taken. The poll tells of the next.
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn refuse(&mut self, index: usize, refused: &Refused) {
-        self.links.counts.refused += 1;
-        if let Some(link) = self.links.get(index) {
-            refused.encode(link.tail());
-            link.is_closing = true;
-            link.is_readable = false;
-        }
-    }
-
     /// Reads what a connection has, and takes in the whole messages.
     fn read(&mut self, index: usize, now: Now) -> Result<(), ReplicaError> {
         let is_held = self.links.get(index).is_some_and(|link| link.is_held);
@@ -234,7 +193,7 @@ impl Hot {
         self.take_messages(index, now)
     }
 
-    fn take_messages(&mut self, index: usize, now: Now) -> Result<(), ReplicaError> {
+    pub(super) fn take_messages(&mut self, index: usize, now: Now) -> Result<(), ReplicaError> {
         let Some(link) = self.links.get(index) else { return Ok(()) };
         if link.is_closing {
             return Ok(());
@@ -281,109 +240,6 @@ impl Hot {
         Ok(())
     }
 
-    fn take_greetings(&mut self, index: usize, now: Now) -> Result<(), ReplicaError> {
-        let Some(link) = self.links.get(index) else { return Ok(()) };
-        let message = match peek_message(link.input.bytes()) {
-            Ok(Some(message)) => message.to_vec(),
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                self.refuse(index, &Refused::from(error));
-                return Ok(());
-            }
-        };
-        link.input.consume(message.len());
-        let mut bytes = Vec::new();
-        let outcome = match &mut link.stage {
-            Stage::Accepted { acceptor, .. } => acceptor
-                .receive(&message, &self.keys, nonce(), &mut bytes)
-                .and_then(|known| known.map(Greeted::Accepted).map_or(Ok(None), |known| Ok(Some(known)))),
-            Stage::Dialing { initiator, target, .. } => {
-                let target = *target;
-                initiator.receive(&message, &mut bytes).map(|welcomed| {
-                    welcomed.map(|welcomed| Greeted::Dialed { id: target, data: welcomed.data })
-                })
-            }
-            Stage::Peer | Stage::Client(_) => unreachable!("the handshake is over"),
-        };
-        let outcome = outcome.and_then(|greeted| self.check_room(greeted));
-        let Some(link) = self.links.get(index) else { return Ok(()) };
-        if outcome.is_ok() {
-            link.tail().extend_from_slice(&bytes);
-        }
-        match outcome {
-            Ok(None) => Ok(()),
-            Ok(Some(greeted)) => {
-                self.welcome(index, greeted);
-                // What follows the handshake may have come with it.
-                self.take_messages(index, now)
-            }
-            Err(refused) => {
-                self.refuse(index, &refused);
-                Ok(())
-            }
-        }
-    }
-
-    /// Clients have `limits.connections` places; members have their own.
-    fn check_room(&self, greeted: Option<Greeted>) -> Result<Option<Greeted>, Refused> {
-        let limit = self.config.limits.connections;
-        let (is_full, limit, of) = match &greeted {
-            Some(Greeted::Accepted(known)) if known.hello.role == LinkRole::Peer => {
-                (self.links.peer_count() >= PEERS_MAX, PEERS_MAX, "members, which is more than a cluster has")
-            }
-            Some(Greeted::Accepted(_)) => (
-                self.links.client_count() >= limit,
-                limit,
-                "clients, which is the most; see limits.connections",
-            ),
-            Some(Greeted::Dialed { .. }) | None => (false, 0, ""),
-        };
-        if is_full {
-            let message = format!("there are connections of {limit} {of}");
-            return Err(Refused { code: RefusalCode::TooManyConnections, message });
-        }
-        Ok(greeted)
-    }
-
-    /// The other side is known.
-    fn welcome(&mut self, index: usize, greeted: Greeted) {
-        let (id, data) = match greeted {
-            Greeted::Dialed { id, data } => {
-                self.peers.dialed(id);
-                (id, data)
-            }
-            Greeted::Accepted(known) if known.hello.role == LinkRole::Peer => {
-                let id = known.hello.node;
-                if id.0 == 0 || id == self.peers.own {
-                    let message = format!("{id} cannot be a member that connects to {}", self.peers.own);
-                    return self.refuse(index, &Refused { code: RefusalCode::WrongNode, message });
-                }
-                self.peers.learn(id, &known.hello.address);
-                (id, known.hello.data)
-            }
-            Greeted::Accepted(known) => {
-                let client =
-                    ClientLink { class: known.class, role: known.hello.role, taken: 0, subscription: None };
-                let tell = self.leader();
-                if let Some(link) = self.links.get(index) {
-                    link.stage = Stage::Client(Box::new(client));
-                    tell.encode(link.tail());
-                }
-                return;
-            }
-        };
-        match self.replica.check_peer(id, data) {
-            Ok(()) => self.links.become_peer(index, id),
-            Err(refusal) => {
-                let code = match refusal {
-                    sequencer_core::PeerRefusal::WrongData { .. } => RefusalCode::WrongData,
-                    sequencer_core::PeerRefusal::Retired { .. } => RefusalCode::Retired,
-                };
-                self.refuse(index, &Refused { code, message: refusal.to_string() });
-            }
-        }
-    }
-
     /// Tells every client when another leads, or when this node begins or ceases to admit.
     fn tell_leader(&mut self) {
         let (term, id) = self.replica.core().leader();
@@ -402,7 +258,7 @@ impl Hot {
         }
     }
 
-    fn leader(&self) -> LeaderTold {
+    pub(super) fn leader(&self) -> LeaderTold {
         let (term, id) = self.replica.core().leader();
         let address = id.map_or("", |id| self.peers.address_of(id)).to_owned();
         LeaderTold { term, id, address, is_here: self.replica.core().admits() }
@@ -498,85 +354,7 @@ impl Hot {
             let _held_by_others = self.replica.request(&Request::Trim { floor }, now);
         }
     }
-
-    fn show_counters(&mut self) {
-        let status = self.replica.status();
-        let (counts, counters) = (self.links.counts, status.counters);
-        let values = [
-            u64::from(status.role == Role::Leader),
-            status.term.0,
-            status.leader.map_or(0, |id| u64::from(id.0)),
-            status.log_start.0,
-            status.commit.0,
-            status.durable.position.0,
-            status.end.position.0,
-            self.turns,
-            counts.received_bytes,
-            counts.sent_bytes,
-            self.links.len() as u64,
-            counts.accepted,
-            counts.dialed,
-            counts.refused,
-            counts.closed,
-            counts.dropped_peer_messages,
-            self.answers.acknowledged,
-            self.answers.voided,
-            self.answers.len() as u64,
-            self.egress.subscribers as u64,
-            self.egress.frames_bytes,
-            self.replica.core().ledger().session_count() as u64,
-            counters.campaigns,
-            counters.elections_won,
-            counters.quorum_lost,
-            counters.transfers,
-            counters.catch_up_reads,
-            counters.damaged_appends,
-            counters.dropped_messages,
-            counters.installs,
-            counters.clock_jumps,
-            self.disk.0,
-            u64::from(self.disk.1),
-        ];
-        self.counters.show(&values);
-    }
 }
-
-/// Names of the figures that [`Hot::show_counters`] shows, in its order.
-pub(crate) const COUNTER_NAMES: [&str; 33] = [
-    "is_leader",
-    "term",
-    "leader_id",
-    "log_start_position",
-    "commit_position",
-    "durable_position",
-    "end_position",
-    "turns",
-    "received_bytes",
-    "sent_bytes",
-    "connections",
-    "connections_accepted",
-    "connections_dialed",
-    "connections_refused",
-    "connections_closed",
-    "peer_messages_dropped",
-    "messages_acknowledged",
-    "answers_voided",
-    "answers_waiting",
-    "subscribers",
-    "subscribers_sent_bytes",
-    "sessions",
-    "campaigns",
-    "elections_won",
-    "quorums_lost",
-    "transfers",
-    "catch_up_reads",
-    "appends_damaged",
-    "messages_dropped",
-    "snapshots_installed",
-    "clock_jumps",
-    "disk_free_bytes",
-    "disk_is_low",
-];
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Took {
@@ -586,12 +364,7 @@ struct Took {
     wants_more: bool,
 }
 
-enum Greeted {
-    Accepted(sequencer_link::Introduced),
-    Dialed { id: NodeId, data: [u8; 16] },
-}
-
-struct LeaderTold {
+pub(super) struct LeaderTold {
     term: Term,
     id: Option<NodeId>,
     address: String,
@@ -599,7 +372,7 @@ struct LeaderTold {
 }
 
 impl LeaderTold {
-    fn encode(&self, into: &mut Vec<u8>) {
+    pub(super) fn encode(&self, into: &mut Vec<u8>) {
         let leader = Leader { term: self.term, id: self.id, address: &self.address, is_here: self.is_here };
         encode_tell(into, 0, &Tell::Leader(leader));
     }
