@@ -111,7 +111,14 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sessions: Annotated[
         int, Meta(ge=1, le=16_000_000, description="Sessions that are kept, idle ones included.")
     ] = 100_000
-    connections: Annotated[int, Meta(ge=1, le=1_000_000, description="Connections of clients and operators at one time; members have places of their own.")] = 1024
+    connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Connections of clients and operators at one time; members have places of their own.",
+        ),
+    ] = 1024
     segment_bytes: Annotated[
         Bytes,
         Meta(
