@@ -166,7 +166,7 @@ class Node:
         """Where it listens, as host:port with the real port."""
     @property
     def report(self) -> bytes:
-        """What opening the log found, as JSON: `health` is clean, doubtful or damaged, `stops` says where the log ended."""
+        """What opening the log found, as JSON: `health` is clean, doubtful or damaged; `stops` says where it ended."""
     def status(self) -> bytes:
         """How it stands, as JSON (see docs/reference/admin-openapi.json).
 

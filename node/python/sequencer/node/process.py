@@ -90,7 +90,7 @@ def tell_report(report: dict[str, object]) -> None:
             )
         case _:
             logger.error(
-                "the log is damaged: acknowledged bytes cannot be read, and peers have to send them again; check the disk",
+                "the log is damaged: acknowledged bytes cannot be read, peers have to send them again; check the disk",
                 extra={"facts": report},
             )
 
