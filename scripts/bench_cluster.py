@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sequencer.cli.bench import WARMUP_RATE, cpu_s, rss_kib
 from sequencer.client import Client
 
 RATE = 1_000
@@ -33,7 +34,6 @@ STOP_WAIT_S = 20.0
 LOOK_EVERY_S = 0.05
 SAMPLE_EVERY_S = 1.0
 CLI = (sys.executable, "-m", "sequencer.cli")
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 Figures = dict[str, Any]
 
@@ -129,8 +129,7 @@ def readers() -> Figures:
             pid = dev.pids[dev.leader]
             before = cpu_s(pid)
             figures = load(dev, rate=READERS_RATE, seconds=6.0)
-            # The warm-up is at 20,000/s.
-            messages = figures["received"] + 20_000 * WARMUP_S
+            messages = figures["received"] + WARMUP_RATE * WARMUP_S
             spent.append((cpu_s(pid) - before) * 1e9 / messages)
             stop.set()
             reading.join()
@@ -199,12 +198,6 @@ def load(dev: Dev, *, rate: int, seconds: float) -> Figures:
     return dev.run("bench", *(text for name, value in options.items() for text in (f"--{name}", str(value))))
 
 
-def cpu_s(pid: int) -> float:
-    """Processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
-
 def children(pid: int) -> list[int]:
     """Processes that a process has started."""
     try:
@@ -212,15 +205,6 @@ def children(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [int(child) for child in text.split()]
-
-
-def rss_kib(pid: int) -> int:
-    """Memory of a process that no file backs."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon:")), 0)
 
 
 @contextmanager

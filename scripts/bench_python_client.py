@@ -11,19 +11,15 @@ import asyncio
 import cProfile
 import json
 import pstats
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from bench_cluster import cluster
 from sequencer.client import Client, blocking
 
 WARMUP_MESSAGES = 50_000
-STOP_WAIT_S = 20.0
-NODES = ("--nodes", "3", "--durability", "memory", "--idle", "yield")
+OPTIONS = ("--nodes", "3", "--durability", "memory", "--idle", "yield")
 
 
 def main() -> int:
@@ -35,14 +31,14 @@ def main() -> int:
     parser.add_argument("--blocking", action="store_true", help="the blocking twin instead of asyncio")
     parser.add_argument("--profile", action="store_true", help="say on standard error where the time goes")
     wishes = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sequencer-bench-") as home, cluster(Path(home)):
+    with cluster(*OPTIONS) as dev:
         profiler = cProfile.Profile()
         if wishes.profile:
             profiler.enable()
         if wishes.blocking:
-            seconds = measure_blocking(Path(home), wishes.messages, wishes.size, wishes.window)
+            seconds = measure_blocking(dev.directory, wishes.messages, wishes.size, wishes.window)
         else:
-            seconds = asyncio.run(measure(Path(home), wishes.messages, wishes.size, wishes.window))
+            seconds = asyncio.run(measure(dev.directory, wishes.messages, wishes.size, wishes.window))
         if wishes.profile:
             profiler.disable()
             pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(25)
@@ -89,20 +85,6 @@ def check(acknowledged: int, messages: int) -> None:
     """A measurement that lost something is none."""
     if acknowledged != messages:
         raise SystemExit(f"{acknowledged} of {messages} messages were acknowledged")
-
-
-@contextmanager
-def cluster(directory: Path) -> Iterator[None]:
-    """Run a cluster in a directory until the body ends."""
-    command = [sys.executable, "-m", "sequencer.cli", "dev", "--dir", str(directory), "-o", "json", *NODES]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            if process.stdout is None or not any('"event":"leader"' in line for line in process.stdout):
-                raise SystemExit("the cluster did not start")
-            yield
-        finally:
-            process.terminate()
-            process.wait(STOP_WAIT_S)
 
 
 if __name__ == "__main__":

@@ -207,14 +207,13 @@ pub(crate) fn write_snapshot<D: Disk>(
     cluster: ClusterId,
     end: LogEnd,
     bytes: &[u8],
-    is_synced: bool,
 ) -> Result<SnapshotFile<D::File>, StorageError> {
     remove_leftovers(disk, end)?;
     let name = snapshot_name(end.position);
     let info = SnapshotInfo { end, bytes: bytes.len() as u64 };
     let file = disk.create(NEW, SECTOR_BYTES as u64 + info.bytes)?;
     disk.write_at(&file, 0, &encode(cluster, end, bytes))?;
-    let syncs = is_synced || !teeth::is_active(Bug::InstallBeforeSync);
+    let syncs = !teeth::is_active(Bug::InstallBeforeSync);
     if syncs {
         disk.sync(&file)?;
     }

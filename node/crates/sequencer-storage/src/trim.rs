@@ -80,7 +80,7 @@ impl<D: Disk> Log<D> {
             let cluster = log.options.cluster;
             let saved = match log.snapshots.iter().position(|present| present.info.end == end) {
                 Some(index) => log.snapshots.remove(index),
-                None => write_snapshot(&mut log.disk, cluster, end, bytes, false)?,
+                None => write_snapshot(&mut log.disk, cluster, end, bytes)?,
             };
             log.replace_segments(end)?;
             log.terms = terms_before(end.position, end.term);

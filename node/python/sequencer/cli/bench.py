@@ -26,6 +26,8 @@ from sequencer.cli.target import find_leader
 from sequencer.node.config import MIB, Durability, Idle, Limits
 
 WARMUP_S = 5.0
+WARMUP_RATE = 20_000
+"""Messages per second of the warm-up, whatever is measured; see `sequencer-load`."""
 KEEP_MIB = 256
 STOP_WAIT_S = 10.0
 READY_WAIT_S = 20.0
@@ -112,10 +114,10 @@ def bench(
         addresses = {node.id: node.address for node in place.cluster.nodes}
         first = leader.status.node
         ordered = [addresses[first], *(at for node, at in addresses.items() if node != first)]
-        before = {node: _cpu_s(pid) for node, pid in place.pids.items()}
+        before = {node: cpu_s(pid) for node, pid in place.pids.items()}
         report = json.loads(_native.run_load(place.cluster.cluster, ordered, json.dumps(load).encode()))
-        spent = {node: _cpu_s(pid) - before[node] for node, pid in place.pids.items()}
-        memory = {node: _rss_mib(pid) for node, pid in place.pids.items()}
+        spent = {node: cpu_s(pid) - before[node] for node, pid in place.pids.items()}
+        memory = {node: rss_kib(pid) // 1024 for node, pid in place.pids.items()}
     figures = {
         "peer": "sequencer",
         "version": version("sequencer"),
@@ -132,7 +134,7 @@ def bench(
     }
     if place.pids:
         # Of the whole run, warm-up included, with every message that went through it.
-        messages = report["received"] + warmup * min(20_000, 1e9)
+        messages = report["received"] + warmup * WARMUP_RATE
         figures["leader_cpu_ns_per_message"] = round(spent[first] * 1e9 / max(1, messages))
         figures["rss_mib_max"] = max(memory.values())
     _tell(figures, output)
@@ -203,15 +205,16 @@ def _start(directory: Path, node: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Processor time of a process so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-def _rss_mib(pid: int) -> int:
-    """Memory of a process that is not shared with files, in MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) // 1024
-    return 0
+def rss_kib(pid: int) -> int:
+    """Memory of a process that no file backs, in KiB; 0 when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon:")), 0)
